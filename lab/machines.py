@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,8 @@ _PRIVILEGES = {
     "device_cgroup_rules": ["a *:* rwm"],
     "tmpfs": {"/run": "", "/tmp": ""},
 }
+# The exit code of a container whose init reboots: the kernel ends it with SIGHUP, and with SIGINT if it powers off.
+_REBOOTED = str(128 + signal.SIGHUP)
 # systemd accepts a host with cgroup v1 only with these.
 _LEGACY_CGROUPS = ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1", "systemd.unified_cgroup_hierarchy=0"]
 
@@ -177,13 +180,23 @@ class ContainerMachines:
         log.info("%s was removed", spec.instance_id)
 
     def _watch_engine(self) -> None:
-        """Record the instances whose containers ended by themselves, so that their groups notice."""
+        """Notice the containers that end by themselves."""
         wanted = {"label": f"{LABEL}={self._lab.name}", "event": "die"}
         for event in self._engine.events(decode=True, filters=wanted):
-            instance_id = event["Actor"]["Attributes"][f"{LABEL}.instance"]
-            with self._lock:
-                if instance_id in self._specs and instance_id not in self._rebooting:
-                    self._died.add(instance_id)
+            attributes = event["Actor"]["Attributes"]
+            self._ended(attributes[f"{LABEL}.instance"], attributes.get("exitCode"))
+
+    def _ended(self, instance_id: str, exit_code: str | None) -> None:
+        """Start an instance again whose system rebooted; record any other as dead, so that its group notices."""
+        with self._lock:
+            spec = self._specs.get(instance_id)
+            if spec is None or instance_id in self._rebooting:
+                return
+            if exit_code != _REBOOTED:
+                self._died.add(instance_id)
+                return
+            self._rebooting.add(instance_id)
+        self._submit("reboot", instance_id, self._restart, spec)
 
     def _keep_firewall(self) -> None:
         while True:

@@ -23,6 +23,10 @@ class AccountProfile:
     """vCPUs of running on-demand standard instances (L-1216C47A); None: no limit."""
     absent_types: Mapping[str, frozenset[str]] = field(default=_EVERY_TYPE)
     """Instance types that a zone does not offer, by the zone's name."""
+    exhausted_types: Mapping[str, frozenset[str]] = field(default=_EVERY_TYPE)
+    """Instance types for which a zone has no capacity now, by the zone's name."""
+    service_role: bool = True
+    """Whether the account has Auto Scaling's service-linked role; otherwise its first group creates it."""
     metadata_tags_default: str = "disabled"
     """The account's default for an instance's tags in its metadata: ``enabled`` or ``disabled``."""
     ebs_default_key: str = ""
@@ -45,6 +49,7 @@ STRICT = AccountProfile(
     "strict",
     vcpu_quota=64,
     absent_types=MappingProxyType({"eu-west-1c": frozenset({"t3.micro", "t3a.micro"})}),
+    service_role=False,
     metadata_tags_default="enabled",
     visible_seconds=1.5,
     linger_seconds=8,

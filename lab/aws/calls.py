@@ -24,6 +24,7 @@ _SERVICES = {
     "eventbridge": "events",
     "tagging": "resourcegroupstaggingapi",
     "elasticloadbalancing": "elbv2",
+    "servicequotas": "service-quotas",
 }
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)$")

@@ -13,7 +13,7 @@ from moto.ec2.models import instances as moto_instances
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 from moto.ec2.utils import convert_tag_spec, parse_user_data
 
-from lab.aws import events, world
+from lab.aws import events, limits, world
 from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
 from lab.aws.ports import InstanceSpec
@@ -74,11 +74,12 @@ class LabInstance(Instance):
 
     def gone(self) -> None:
         """Become terminated, and delete interfaces, addresses and volumes."""
+        reason, code = self._reason, self.state_reason.code
         for interface in self.nics.values():
             interface.delete_on_termination = True
         super().terminate()
         self._state = InstanceState("shutting-down", _CODES["shutting-down"])
-        self.turn("terminated", "User initiated", "Client.UserInitiatedShutdown")
+        self.turn("terminated", reason, code)
         self.gone_since = time.monotonic()
 
     def failed(self) -> None:
@@ -115,12 +116,14 @@ def launch(
     template: Mapping[str, str] | None = None,
     tags: Mapping[str, str] | None = None,
     market: str | None = None,
+    scaling: bool = False,
 ) -> Any:
     """Launch instances and return moto's reservation.
 
     :param data: a launch template's data, or RunInstances' parameters, which have the same names.
     :param template: the launch template and version of the data.
     :param tags: more tags of the instances.
+    :param scaling: whether Auto Scaling launches them.
     """
     ec2 = world.ec2()
     check_form(data)
@@ -130,16 +133,29 @@ def launch(
     profile, user_data = data.get("IamInstanceProfile") or {}, data.get("UserData")
     given_tags = convert_tag_spec(data.get("TagSpecifications") or [])
     given_tags["instance"] = {**given_tags.get("instance", {}), **(tags or {})}
+    kind = data.get("InstanceType") or "m1.small"
+    subnet_id = subnet_id or interface.get("SubnetId") or data.get("SubnetId") or _default_subnet(data)
+    market = market or (data.get("InstanceMarketOptions") or {}).get("MarketType")
+    metadata, disks = dict(data.get("MetadataOptions") or {}), _disks(image, data.get("BlockDeviceMappings") or [])
+    limits.check(
+        kind,
+        ec2.get_subnet(subnet_id).availability_zone,
+        count,
+        given_tags["instance"],
+        metadata.get("InstanceMetadataTags"),
+        spot=market == "spot",
+        running=_running_vcpus,
+    )
     reservation = ec2.run_instances(
         image.id,
         count,
         # moto has parsed RunInstances' user data already.
         user_data if isinstance(user_data, Base64EncodedString | None) else parse_user_data(user_data),
         [],
-        instance_type=data.get("InstanceType") or "m1.small",
+        instance_type=kind,
         is_instance_type_default=False,
         region_name=REGION,
-        subnet_id=subnet_id or interface.get("SubnetId") or data.get("SubnetId") or _default_subnet(data),
+        subnet_id=subnet_id,
         security_group_ids=list(interface.get("Groups") or data.get("SecurityGroupIds") or []),
         # None: the subnet's setting decides.
         associate_public_ip=interface.get("AssociatePublicIpAddress"),
@@ -147,10 +163,10 @@ def launch(
         ipv6_address_count=interface.get("Ipv6AddressCount") or data.get("Ipv6AddressCount") or 0,
         private_ip=interface.get("PrivateIpAddress") or data.get("PrivateIpAddress"),
         key_name=data.get("KeyName"),
-        metadata_options=dict(data.get("MetadataOptions") or {}),
-        block_device_mappings=_disks(image, data.get("BlockDeviceMappings") or []),
+        metadata_options=metadata,
+        block_device_mappings=disks,
         launch_template=dict(template or {}),
-        instance_market_options=market or (data.get("InstanceMarketOptions") or {}).get("MarketType"),
+        instance_market_options=market,
         client_token=data.get("ClientToken", ""),
         ebs_optimized=bool(data.get("EbsOptimized")),
         tags=given_tags,
@@ -158,6 +174,9 @@ def launch(
     if profile:
         for instance in reservation.instances:
             ec2.associate_iam_instance_profile(instance.id, profile.get("Name"), profile.get("Arn"))
+    failure = limits.unusable_key([disk["Ebs"] for disk in disks], scaling=scaling)
+    for instance in reservation.instances if failure else ():
+        instance.turn("shutting-down", failure, failure.split(":")[0])
     return reservation
 
 
@@ -165,6 +184,13 @@ def every() -> list[LabInstance]:
     """All instances, including terminated instances."""
     found: list[LabInstance] = world.ec2().all_instances()
     return found
+
+
+def _running_vcpus() -> int:
+    """The running on-demand instances' vCPUs that count towards the quota."""
+    return sum(
+        limits.standard_vcpus(instance.instance_type) for instance in every() if instance.alive and not instance.spot
+    )
 
 
 def find(instance_id: str) -> LabInstance | None:

@@ -115,7 +115,8 @@ def _is_gone(item: Any) -> bool:
         return True
     if isinstance(item, LabNatGateway | LabEndpoint):
         return item.state in ("deleting", "deleted")
-    # AWS creates the default bus and its own keys on first use.
+    # AWS creates the default bus, its own keys and service-linked roles on first use.
     aliases = own.get("aliases") or ()
     managed = bool(aliases) and all(str(alias).startswith("alias/aws/") for alias in aliases)
+    managed = managed or str(own.get("path")).startswith("/aws-service-role/")
     return managed or (type(item).__name__ == "EventBus" and own.get("name") == "default")

@@ -23,6 +23,7 @@ from lab.aws import (
     instances,
     interruptions,
     ipv6,
+    limits,
     nat,
     polling,
     reach,
@@ -193,7 +194,7 @@ def start(
     with world.LOCK:
         grafts.attribute(account, "current", profile)
         seed.prepare(grafts)
-        for part in (api, alarms, instances, repairs, ecr, cloud_map, balancing, policies):
+        for part in (api, alarms, instances, limits, repairs, ecr, cloud_map, balancing, policies):
             part.install(grafts)
         addresses.install(grafts, public_pool)
         ipv6.install(grafts, ipv6_pool)
@@ -202,6 +203,7 @@ def start(
         interruptions.reset()
         world.reset()
         seed.plant()
+        limits.plant()
     hosts = Hosts(machines)
     return Server(Application(hosts), hosts, grafts, host, port, tick)
 

@@ -119,6 +119,13 @@ groups:
   type: list
   elements: dict
   sample: [{group: worker, scaling_group: example-worker, in_service: 1, desired: 1, min: 1, max: 4, template: "1"}]
+  contains:
+    launch_failure:
+      description: Auto Scaling's reason why the group's launches fail. Null if they do not.
+      type: str
+    failing_seconds:
+      description: For how many seconds they have failed. Null if they do not.
+      type: float
 outdated:
   description: IDs of the outdated instances, whose version of the launch template is not their group's present version.
   returned: success

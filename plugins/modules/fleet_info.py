@@ -77,6 +77,11 @@ last_actions:
   returned: success
   type: list
   elements: dict
+notes:
+  description: Auto Scaling's reasons why launches fail.
+  returned: success
+  type: list
+  elements: str
 failures:
   description: What could not be read, and why.
   returned: success

@@ -96,6 +96,9 @@ groups:
     max:
       description: Maximum number of instances.
       type: int
+    launch_failure:
+      description: A sentence with Auto Scaling's reason why the group's launches fail. Null if they do not.
+      type: str
     original_size:
       description: Original size, to which the group returns after an upgrade. Null without an upgrade.
       type: int

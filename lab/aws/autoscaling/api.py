@@ -9,6 +9,7 @@ from moto.autoscaling import models, urls
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 
+from lab.aws import limits
 from lab.aws.autoscaling.backend import LabAutoScaling
 from lab.aws.autoscaling.group import Action, Group, Hook, Member, ScalingPolicy
 from lab.aws.errors import AwsError, invalid
@@ -95,6 +96,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         hooks = [Hook.of(hook) for hook in self._get_param("LifecycleHookSpecificationList", [])]
         group.hooks = {hook.name: hook for hook in hooks}
         groups[name] = group
+        limits.create_service_role()
         for tag in self._get_param("Tags", []):
             group.tag(tag)
         return EmptyResult()
@@ -210,7 +212,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         """Create or change a warm pool; the lab supports only stopped instances."""
         group, pool = self._group, self._given("MinSize", "MaxGroupPreparedCapacity", "PoolState")
         # AWS accepts several instance types since November 2025.
-        if group.distribution.get("OnDemandPercentageAboveBaseCapacity", 100) < 100:
+        if group.spot:
             raise invalid("Warm pools are not supported for groups of Spot Instances.")
         if pool.get("PoolState", "Stopped") != "Stopped":
             raise invalid(f"The lab's warm pools are Stopped, not {pool['PoolState']}.")

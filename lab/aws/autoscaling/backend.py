@@ -76,6 +76,9 @@ class LabAutoScaling(AutoScalingBackend):
                 "or MixedInstancesPolicy parameter."
             )
         _check_distribution(group.distribution)
+        # Also while the pool is being deleted.
+        if group.warm_pool is not None and group.spot:
+            raise invalid("Warm pools are not supported for groups of Spot Instances.")
         _check_template(group)
 
     def notify_terminate_instances(self, instance_ids: list[str]) -> None:

@@ -85,6 +85,11 @@ class Activity:
         self.status_code, self.status_message, self.progress = status, message, 100
         self.end_time = datetime.now(UTC)
 
+    def fail(self, reason: str) -> None:
+        """End a launch, for Auto Scaling's reason."""
+        self.description += f".  Status Reason: {reason}"
+        self.end("Failed", reason)
+
 
 @dataclass
 class Member:
@@ -195,6 +200,11 @@ class Group:
         """The distribution over on-demand and spot capacity; empty if there is none."""
         distribution: Mapping[str, Any] = self.settings.get("MixedInstancesPolicy", {}).get("InstancesDistribution", {})
         return distribution
+
+    @property
+    def spot(self) -> bool:
+        """Whether it may have spot instances."""
+        return bool(self.distribution.get("OnDemandPercentageAboveBaseCapacity", 100) < 100)
 
     def tag(self, given: Mapping[str, Any]) -> None:
         """Set a tag in the API's format."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime
+from functools import partial
 from typing import Any
-
-from moto.core.exceptions import ServiceException
 
 from lab.aws import events, world
 from lab.aws.autoscaling.group import LAUNCHING, TERMINATING, WARMED, Action, Activity, Group, Member
@@ -59,6 +58,14 @@ class Loop:
         if not member.instance.alive and not rests:
             # The grace period applies to failing checks, not to instances that do not run.
             member.health = "Unhealthy"
+            if member.in_service_since is None and not member.warmed:
+                why = member.instance.state_reason
+                reason = why.message if why.message.startswith(why.code) else f"{why.code}: {why.message}"
+                member.activity.fail(
+                    "Instance became unhealthy while waiting for instance to be in InService state. "
+                    f"Termination Reason: {reason}"
+                )
+                member.group.no_launch_before = time.monotonic() + RETRY_SECONDS
         if member.health == "Unhealthy" and "ReplaceUnhealthy" not in suspended:
             self.begin_termination(
                 member,
@@ -79,7 +86,7 @@ class Loop:
             result = self._result(member, now)
             if result == "ABANDON":
                 if not pool:
-                    member.activity.end("Failed", "The launch was abandoned by a lifecycle hook.")
+                    member.activity.fail("The launch was abandoned by a lifecycle hook.")
                     _tell_activity(member, "EC2 Instance Launch Unsuccessful")
                 self.begin_termination(member, "a lifecycle hook abandoned the launch of the instance.")
                 return
@@ -180,16 +187,11 @@ class Loop:
             cause = (
                 f"an instance was started in response to a difference between desired and actual capacity ({count})."
             )
-            try:
-                instance, template = launch_instance(group)
-            except ServiceException as error:
+            launched = launch_instance(group, partial(self._note_failure, group, cause))
+            if launched is None:
                 group.no_launch_before = now + RETRY_SECONDS
-                activity = self._note(group, "Launching a new EC2 instance", cause)
-                reason = f"{error.message} Launching EC2 instance failed."
-                activity.description += f".  Status Reason: {reason}"
-                activity.end("Failed", reason)
-                log.warning("group %s could not launch: %s", group.name, error.message)
                 return
+            instance, template = launched
             activity = self._note(group, f"Launching a new EC2 instance: {instance.id}", cause)
             group.members.append(Member(group, instance, template, activity, state))
 
@@ -201,6 +203,10 @@ class Loop:
             self.begin_termination(chosen, "a user request shrank the group's capacity.")
 
     # Activities and events
+
+    def _note_failure(self, group: Group, cause: str, reason: str) -> None:
+        self._note(group, "Launching a new EC2 instance", cause).fail(reason)
+        log.warning("group %s could not launch: %s", group.name, reason)
 
     def _note(self, group: Group, description: str, cause: str) -> Activity:
         activity = Activity(group.name, description, f"At {world.timestamp()} {cause}")

@@ -1,4 +1,4 @@
-"""Pure decisions: which subnet a new member is launched into, and which member is terminated."""
+"""Pure decisions: the subnets to try for a new member, and which member is terminated."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from lab.aws.autoscaling.group import Member
 
 
-def subnet_for_next(subnets: Sequence[str], zone_of: Mapping[str, str], members: Sequence[Member]) -> str:
-    """The first subnet in the zone with the fewest members."""
+def subnets_for_next(subnets: Sequence[str], zone_of: Mapping[str, str], members: Sequence[Member]) -> list[str]:
+    """The subnets to try, those in the zones with the fewest members first."""
     present = Counter(member.instance.placement.zone for member in members if member.counts)
-    return min(subnets, key=lambda subnet: (present[zone_of[subnet]], subnets.index(subnet)))
+    return sorted(subnets, key=lambda subnet: (present[zone_of[subnet]], subnets.index(subnet)))
 
 
 def victim(members: Sequence[Member], policies: Sequence[str]) -> Member:

@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.s3.models import FakeDeleteMarker
 
-from lab.aws import world
+from lab.aws import limits, world
 from lab.aws.calls import Call
 from lab.aws.iam import launches, tags
 from lab.aws.iam.policy import Access
@@ -225,10 +225,9 @@ def _autoscaling(action: str, parameters: Parameters) -> Iterator[Access]:
         subnets = parameters.get("VPCZoneIdentifier") or (group.settings.get("VPCZoneIdentifier") if group else "")
         yield from launches.of_group(parameters, list(filter(None, str(subnets or "").split(","))))
     roles = {role.name for role in world.iam().roles.values()}
-    if action == "CreateAutoScalingGroup" and "AWSServiceRoleForAutoScaling" not in roles:
-        # An account's first group creates Auto Scaling's service-linked role; the lab never creates it.
-        arn = f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/{AUTO_SCALING}/AWSServiceRoleForAutoScaling"
-        yield Access("iam:CreateServiceLinkedRole", arn, {"iam:AWSServiceName": AUTO_SCALING})
+    if action == "CreateAutoScalingGroup" and limits.SERVICE_ROLE not in roles:
+        # An account's first group creates Auto Scaling's service-linked role.
+        yield Access("iam:CreateServiceLinkedRole", limits.SERVICE_ROLE_ARN, {"iam:AWSServiceName": AUTO_SCALING})
 
 
 def _sqs(action: str, parameters: Parameters) -> Iterator[Access]:
@@ -333,6 +332,12 @@ def _iam(action: str, parameters: Parameters) -> Iterator[Access]:
         resource = role.arn if role else f"{account}:role/{name}"
         context |= tags.of_resource(role.tags if role else [], "iam:ResourceTag")
         boundary = boundary or (role.permissions_boundary_arn if role else None)
+    elif action == "CreateServiceLinkedRole":
+        service = parameters["AWSServiceName"]
+        resource = (
+            limits.SERVICE_ROLE_ARN if service == AUTO_SCALING else f"{account}:role/aws-service-role/{service}/*"
+        )
+        context |= {"iam:AWSServiceName": service}
     elif parameters.get("UserName"):
         resource = f"{account}:user/{parameters['UserName']}"
     else:
@@ -453,6 +458,12 @@ def _events(action: str, parameters: Parameters) -> Iterator[Access]:
         yield Access("events:TagResource", arn, given)
 
 
+def _servicequotas(action: str, parameters: Parameters) -> Iterator[Access]:
+    quota = f"{parameters.get('ServiceCode')}/{parameters.get('QuotaCode')}"
+    arn = f"arn:aws:servicequotas:{REGION}:{ACCOUNT_ID}:{quota}"
+    yield Access(f"servicequotas:{action}", arn if action == "GetServiceQuota" else "*")
+
+
 def _tagging(action: str, parameters: Parameters) -> Iterator[Access]:
     yield Access(f"tag:{action}")
 
@@ -475,5 +486,6 @@ _SERVICES: dict[str, Callable[[str, Parameters], Iterator[Access]]] = {
     "elbv2": _elbv2,
     "cloudwatch": _cloudwatch,
     "events": _events,
+    "service-quotas": _servicequotas,
     "resourcegroupstaggingapi": _tagging,
 }

@@ -300,6 +300,9 @@ class ScalingGroup:
     role: str = WORKER
     # Its desired size after the upgrade; None if no upgrade is in progress.
     original_size: Optional[int] = None
+    # Auto Scaling's reason why its launches fail, and for how many seconds they have; None if they do not.
+    launch_failure: Optional[str] = None
+    failing_seconds: Optional[float] = None
 
     @property
     def surplus(self) -> int:
@@ -329,6 +332,8 @@ class Cluster:
     desired: Mapping[str, int] = field(default_factory=dict)
     # The node groups that are being upgraded, as far as known.
     upgrading: FrozenSet[str] = frozenset()
+    # Auto Scaling's reason why the launches of a node group fail, as far as known.
+    launch_failures: Mapping[str, str] = field(default_factory=dict)
     # When this observer sent the last heartbeat for an instance, in epoch seconds.
     heartbeats: Mapping[str, float] = field(default_factory=dict)
     # By the target group's ARN: the targets' states by instance ID. None if it did not answer.

@@ -68,6 +68,10 @@ class AutoScaling(Protocol):
     def upgrading(self) -> FrozenSet[str]:
         """The node groups that are being upgraded, as of the same answer."""
 
+    @property
+    def launch_failures(self) -> Mapping[str, str]:
+        """Auto Scaling's reason why the launches of a node group fail, as of the same answer."""
+
     def instances(self) -> Tuple[Instance, ...]:
         """The cluster's instances, and those that were terminated as long as EC2 lists them."""
 

@@ -84,6 +84,9 @@ BUCKET_FLAWS = Family(
     "Missing or invalid objects in the bucket: the cluster's record, the policy.",
     cloudwatch="Flaws",
 )
+LAUNCH_FAILURES = Family(
+    "swarm_launch_failures", "Node groups whose launches fail in Auto Scaling.", cloudwatch="Flaws"
+)
 INTERRUPTIONS = Family("swarm_interruptions", "Instances that are being removed, by state: waiting or held.")
 PLANNED = Family("swarm_actions_planned", "Actions that the last pass planned.")
 BACKUP_AT = Family("swarm_backup_timestamp_seconds", "Time of the newest backup; 0 if there is none.")
@@ -151,6 +154,7 @@ def measure(
         "record": partial(_record, observed, policy, decision),
         "bucket": partial(_bucket, decision, policy_flaw),
         "plan": partial(_plan, decision),
+        "launches": partial(_launches, observed),
     }
     for part, samples in parts.items():
         try:
@@ -166,6 +170,11 @@ def _plan(decision: Decision) -> Iterator[Sample]:
     yield sample(INTERRUPTIONS, len(set(decision.waits) - set(decision.held)), state="waiting")
     yield sample(INTERRUPTIONS, len(decision.held), state="held")
     yield sample(PLANNED, len(decision.actions))
+
+
+def _launches(observed: Cluster) -> Iterator[Sample]:
+    if observed.instances is not None:
+        yield sample(LAUNCH_FAILURES, len(observed.launch_failures))
 
 
 def _bucket(decision: Decision, policy_flaw: str) -> Iterator[Sample]:

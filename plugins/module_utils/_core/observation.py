@@ -80,6 +80,7 @@ class Observer:
             services=services,
             desired=dict(self._ports.scaling.desired),
             upgrading=frozenset(self._ports.scaling.upgrading),
+            launch_failures=dict(self._ports.scaling.launch_failures),
             heartbeats=dict(self._ports.scaling.heartbeats),
         )
         if judge(found).action:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Set
 
 from . import actions as act
-from . import dns, interruptions, node_labels, node_matching, placement, registry_credentials, target_groups
+from . import dns, interruptions, node_labels, node_matching, placement, registry_credentials, report, target_groups
 from .actions import Action
 from .cluster import LAUNCH_WAIT, MANAGER, Cluster, Instance, Node, Record, Service, is_ipv6
 from .decision import Decision
@@ -263,6 +263,8 @@ class _Planner:
             self._out.actions.append(act.RefreshRegistryAuth(service.id, service.name, registry, self._now))
 
     def _notes(self) -> None:
+        for name, reason in sorted(self._observed.launch_failures.items()):
+            self._out.notes.append(report.failing(name, reason))
         for name in sorted(set(self._policy.groups) - set(self._observed.desired)) if self._observed.desired else ():
             self._out.notes.append(f"The node group {name} has no Auto Scaling group: run site.yml to create it again.")
         for node in self._members.strangers:

@@ -126,9 +126,16 @@ def groups(found: Sequence[ScalingGroup]) -> List[Dict[str, Any]]:
             "min": group.smallest,
             "max": group.largest,
             "template": group.template,
+            "launch_failure": group.launch_failure,
+            "failing_seconds": group.failing_seconds,
         }
         for group in found
     ]
+
+
+def failing(group: str, reason: str) -> str:
+    """Auto Scaling's reason why a group's launches fail, as a sentence."""
+    return f"Auto Scaling cannot launch instances of the group {group}: {reason}"
 
 
 def outdated(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:

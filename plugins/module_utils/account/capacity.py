@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
+from .._core.report import failing
 from .._core.upgrade_marker import TAG, UpgradeMarker
 from ..aws import tags
 from ..aws.aws_session import AwsSession
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
-from ..aws.scaling_groups import groups_of, template_of
+from ..aws.scaling_groups import groups_of, launch_failure, launches_of, reason, template_of
 from . import warm_pools
 from .configuration_schema import suggestion
 
 # It would move instances between zones while an upgrade has an extra instance in a zone.
 REBALANCING = "AZRebalance"
 LOOK_SECONDS = 1.0
-# Number of past activities to search for a failed launch.
-ACTIVITIES = 10
-# An instance's ID in an activity's description. That of a failed launch may name an image: '[ami-0…]'.
-INSTANCE = re.compile(r"\bi-[0-9a-f]")
+# Seconds after the first failed launch, in which Auto Scaling may succeed in another zone.
+PATIENCE = 45.0
 
 
 class Sizes:
@@ -34,7 +32,7 @@ class Sizes:
 
     def all(self) -> list[dict[str, Any]]:
         """Every group's state, sorted by name."""
-        return sorted((_told(group) for group in self._groups()), key=lambda group: group["name"])
+        return sorted((self._told(group) for group in self._groups()), key=lambda group: group["name"])
 
     def resize(self, name: str, desired: int, timeout: float) -> None:
         """Set the desired size, and wait until Auto Scaling has launched the instances.
@@ -179,30 +177,43 @@ class Sizes:
             raise ProvisionError(f"There is no node group '{name}'{hint}" if found else none)
         return found[name]
 
-    def _failed(self, group: Mapping[str, Any]) -> dict[str, str]:
-        """Auto Scaling's message of each failed launch, by activity ID."""
-        activities = self._autoscaling.describe_scaling_activities(
-            AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=ACTIVITIES
-        )["Activities"]
+    def _told(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        marker, failure = _marker(group), launch_failure(self._autoscaling, group)
         return {
-            activity["ActivityId"]: activity.get("StatusMessage") or activity["Description"]
-            for activity in activities
-            # If a launch has an instance, the swarm knows its state.
-            if activity["StatusCode"] == "Failed" and not INSTANCE.search(activity["Description"])
+            "name": _name(group),
+            "role": tags.from_list(group.get("Tags", [])).get(tags.ROLE, ""),
+            "min": group["MinSize"],
+            "desired": group["DesiredCapacity"],
+            "max": group["MaxSize"],
+            "original_size": marker.desired if marker else None,
+            "instances": [instance["InstanceId"] for instance in _living(group)],
+            "launch_failure": failure and failing(_name(group), failure[0]),
+        }
+
+    def _failed(self, group: Mapping[str, Any]) -> dict[str, str]:
+        """Auto Scaling's message of each failed launch by activity ID, the newest first."""
+        return {
+            activity["ActivityId"]: reason(activity)
+            for activity in launches_of(self._autoscaling, group)
+            if activity["StatusCode"] == "Failed"
         }
 
     def _wait_for_launch(self, name: str, timeout: float, known: Mapping[str, str]) -> None:
         """Wait for as many instances as desired, in any state."""
         deadline = time.monotonic() + timeout
+        failing_since: float | None = None
         while not self._changes.check_mode:
             group = self._group(name)
             lacking = group["DesiredCapacity"] - len(_living(group))
             if lacking <= 0:
                 return
-            news = {key: message for key, message in self._failed(group).items() if key not in known}
-            for message in news.values():
-                raise ProvisionError(f"Auto Scaling cannot launch an instance for the group {name}: {message}")
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            news = [message for key, message in self._failed(group).items() if key not in known]
+            if news and failing_since is None:
+                failing_since = now
+            if news and now >= min(deadline, (failing_since or now) + PATIENCE):
+                raise ProvisionError(failing(name, news[0]))
+            if now >= deadline:
                 raise ProvisionError(
                     f"After {timeout:.0f} s Auto Scaling has not launched {lacking} more instances of the group {name}."
                 )
@@ -254,19 +265,6 @@ class Sizes:
                 InstanceId=instance, ShouldDecrementDesiredCapacity=True
             ),
         )
-
-
-def _told(group: Mapping[str, Any]) -> dict[str, Any]:
-    marker = _marker(group)
-    return {
-        "name": _name(group),
-        "role": tags.from_list(group.get("Tags", [])).get(tags.ROLE, ""),
-        "min": group["MinSize"],
-        "desired": group["DesiredCapacity"],
-        "max": group["MaxSize"],
-        "original_size": marker.desired if marker else None,
-        "instances": [instance["InstanceId"] for instance in _living(group)],
-    }
 
 
 def _name(group: Mapping[str, Any]) -> str:

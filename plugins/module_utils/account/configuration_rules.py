@@ -24,6 +24,10 @@ TARGET_GROUP = re.compile(
     r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}"
 )
 BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/([!-.0-~]+/)*[A-Za-z0-9+=,.@_-]{1,128}")
+# An alias, an ID or the ARN of either; multi-region keys have an ID of their own form.
+KEY = re.compile(
+    r"(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:)?(alias/[A-Za-z0-9/_-]{1,250}|(key/)?(mrk-)?[0-9a-f-]{32,36})"
+)
 # As RFC 5321 defines addresses without extensions, which SNS requires.
 MAIL_ADDRESS = re.compile(
     r"(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -72,6 +76,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
         lambda config: cluster_tags.problems(config["cluster_tags"]),
         _repositories,
         _permissions_boundary,
+        _ebs_kms_key,
         _addresses,
         _dns,
         _private_nodes,
@@ -116,6 +121,15 @@ def names(config: Mapping[str, Any], regions: Sequence[str]) -> Iterator[str]:
         yield (
             f"cluster_name '{cluster}' makes the bucket's name {bucket} longer than the {BUCKET_NAME_LIMIT} characters "
             f"that S3 allows: shorten it by {len(bucket) - BUCKET_NAME_LIMIT}."
+        )
+
+
+def _ebs_kms_key(config: Mapping[str, Any]) -> Iterator[str]:
+    key = config["ebs_kms_key"]
+    if key is not None and not KEY.fullmatch(key):
+        yield (
+            f"ebs_kms_key is '{key}', which cannot be a KMS key: use alias/aws/ebs, another alias such as "
+            "alias/volumes, or the key's ID or ARN."
         )
 
 

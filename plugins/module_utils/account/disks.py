@@ -82,18 +82,22 @@ def _inside(folder: str, other: str) -> bool:
     return f"{other}/".startswith(f"{folder}/")
 
 
-def block_devices(root: str, group: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The encrypted block devices of a group's launch template, as `amazon.aws.ec2_launch_template` takes them."""
+def block_devices(root: str, group: Mapping[str, Any], key: str | None) -> list[dict[str, Any]]:
+    """The encrypted block devices of a group's launch template, as `amazon.aws.ec2_launch_template` takes them.
+
+    ``key`` is the KMS key; None for the account's default.
+    """
     volumes = [{**_root(group), "device": root}, *group["volumes"]]
-    return [{"device_name": volume["device"], "ebs": _ebs(volume)} for volume in volumes]
+    return [{"device_name": volume["device"], "ebs": _ebs(volume, key)} for volume in volumes]
 
 
-def _ebs(volume: Mapping[str, Any]) -> dict[str, Any]:
+def _ebs(volume: Mapping[str, Any], key: str | None) -> dict[str, Any]:
     performance = {key: volume[key] for key in ("iops", "throughput") if volume[key] is not None}
     return {
         "volume_size": volume["size"],
         "volume_type": volume["type"],
         "encrypted": True,
+        **({"kms_key_id": key} if key else {}),
         # It is deleted with its instance.
         "delete_on_termination": True,
         **performance,

@@ -11,8 +11,8 @@ SIZES = {"desired": "GroupDesiredCapacity", "serving": "GroupInServiceInstances"
 # The alarms' descriptions; {} is a port, a queue or a group.
 DESCRIPTIONS = {
     "agent-silent": "No manager's agent is working: no agent runs, or no leader is known: docs/restore.md.",
-    "flaws": "The bucket lacks the cluster's record or policy.json, a manager's clock is wrong, or the leader's "
-    "agent is silent: playbooks/status.yml shows which.",
+    "flaws": "The bucket lacks the cluster's record or policy.json, a manager's clock is wrong, the leader's agent is "
+    "silent, or Auto Scaling cannot launch instances: playbooks/status.yml shows which, and why.",
     "quorum-margin": "The loss of one more manager stops the swarm from making decisions: playbooks/status.yml shows "
     "which manager is lost.",
     "node-down": "A node is unreachable: playbooks/status.yml shows which.",
@@ -24,7 +24,7 @@ DESCRIPTIONS = {
     "shows why.",
     "dead-letters": "A message in the event queue could not be handled; it is in {}.",
     "status": "EC2's status checks of an instance of the group {} or of its host fail.",
-    "capacity": "The group {} has fewer instances in service than desired: its activities show why.",
+    "capacity": "The group {} has fewer instances in service than desired: playbooks/status.yml shows why.",
 }
 
 

@@ -13,8 +13,8 @@ from ..aws import tags
 from ..aws.aws_session import AwsSession, code
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
-from ..aws.scaling_groups import groups_of
-from ..aws.waiters import once_visible
+from ..aws.scaling_groups import groups_named, groups_of
+from ..aws.waiters import awaited, once_visible
 from . import warm_pools
 
 # A node group of the configuration, with its defaults; see roles/check/meta/argument_specs.yml.
@@ -29,6 +29,8 @@ LAUNCH_MARGIN = 300
 # Seconds in service before target tracking counts an instance. Short, since the metric is a percentage of the desired
 # instances, whether they serve or not, and needs no time to settle.
 WARMUP = 30
+# Auto Scaling terminates the instances of a warm pool before the pool is deleted.
+POOL_SECONDS = 300.0
 # The group metrics that the alarms and the dashboard need. They are free.
 GROUP_METRICS = ["GroupDesiredCapacity", "GroupInServiceInstances"]
 
@@ -138,6 +140,8 @@ class NodeGroups:
         if group["warm_pool"] is None:
             # Before the group, since Auto Scaling refuses spot instances together with a warm pool.
             self._delete_warm_pool(name, pool)
+            if pool is not None and group["spot"] is not None and not self._changes.check_mode:
+                awaited(lambda: not self._has_warm_pool(name), f"the deletion of the warm pool of {name}", POOL_SECONDS)
         present_tags = tags.from_list(present.get("Tags", []))
         # Other sizes if the group was scaled or is being upgraded.
         size = _size(group, present)
@@ -236,6 +240,9 @@ class NodeGroups:
             # By force, since its instances need not be drained.
             lambda: self._autoscaling.delete_warm_pool(AutoScalingGroupName=name, ForceDelete=True),
         )
+
+    def _has_warm_pool(self, name: str) -> bool:
+        return any("WarmPoolConfiguration" in group for group in groups_named(self._autoscaling, [name]))
 
     def _keep_scaling(self, name: str, group: Group, *, there: bool) -> None:
         """Create, update or delete the scaling policy, which follows the agents' metric."""

@@ -16,6 +16,7 @@ from ..stack.stack_error import StackError
 from . import bucket, cloud_map_service, configuration_rules, disks, hosted_zone, interface_endpoints, inventory
 from . import configuration_schema as configuration
 from .configuration_schema import suggestion
+from .launch_limits import LaunchLimits, zone_errors
 from .name_clashes import clashes
 from .nat_gateways import NONE
 
@@ -31,7 +32,10 @@ class Preflight:
         self._aws, self._config, self._image_parameters = aws, config, image_parameters
         self._names = _names(config)
         self.errors: list[str] = []
+        self._limits = LaunchLimits(aws, config)
+        self.warnings = self._limits.warnings
         self.images: dict[str, dict[str, Any]] = {}
+        self._available_zones: list[str] = []
         self.zone_id: str | None = None
         # ID of a key without its alias.
         self.key_id: str | None = None
@@ -45,6 +49,7 @@ class Preflight:
         self._collect(self._key_pair)
         self._collect(self._permissions_boundary)
         self._collect(self._instance_types)
+        self._collect(self._limits.check_key)
         self._collect(self._images)
         self._collect(self._vpcs)
         self._collect(self._dns)
@@ -59,6 +64,7 @@ class Preflight:
             self._collect(self._topic)
         self._collect(self._target_groups)
         self._collect(self._endpoints)
+        self.errors += self._limits.errors
 
     def _error(self, text: str) -> None:
         self.errors.append(text)
@@ -77,6 +83,7 @@ class Preflight:
             Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
         )["AvailabilityZones"]
         available = sorted(zone["ZoneName"] for zone in found if zone["State"] == "available")
+        self._available_zones = available
         for zone in self._config["zones"]:
             if zone not in available:
                 hint = suggestion(zone, available)
@@ -170,7 +177,7 @@ class Preflight:
         if not wanted:
             return
         filters = [{"Name": "instance-type", "Values": wanted}]
-        types = listed(self._aws.client("ec2"), "describe_instance_types", "InstanceTypes", Filters=filters)
+        types = list(listed(self._aws.client("ec2"), "describe_instance_types", "InstanceTypes", Filters=filters))
         found = {kind["InstanceType"]: kind["ProcessorInfo"]["SupportedArchitectures"] for kind in types}
         for group in self._config["node_groups"]:
             for instance_kind in group["instance_types"]:
@@ -184,6 +191,8 @@ class Preflight:
                         f"{where}: instance type {instance_kind} is {' or '.join(found[instance_kind])}, "
                         f"but the group's architecture is {group['architecture']}."
                     )
+        self.errors += zone_errors(self._aws, self._config, sorted(found), self._available_zones)
+        self._limits.check_quota({kind["InstanceType"]: kind["VCpuInfo"]["DefaultVCpus"] for kind in types})
 
     def _images(self) -> None:
         own = self._config["node_images"]
@@ -349,7 +358,11 @@ def run(
         preflight.look()
     if errors or preflight.errors:
         raise ProvisionError(_list([*errors, *preflight.errors]))
-    return {"warnings": warnings, "images": preflight.images, "config": _complete(config, preflight)}
+    return {
+        "warnings": [*warnings, *preflight.warnings],
+        "images": preflight.images,
+        "config": _complete(config, preflight),
+    }
 
 
 def _stack_name_errors(name: str) -> list[str]:
@@ -427,7 +440,7 @@ def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images:
         **group,
         "image": image["id"],
         "launch_seconds": group["launch_seconds"] or (BARE_METAL_LAUNCH_SECONDS if bare_metal else None),
-        "block_devices": disks.block_devices(image["root_device"], group),
+        "block_devices": disks.block_devices(image["root_device"], group, config["ebs_kms_key"]),
         "security_groups": [f"{cluster}-{name}" for name in groups],
         "tags": {
             **tags.of_cluster(cluster, config["cluster_tags"], Name=f"{cluster}-{group['name']}"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Tuple
 
 from .._core.cluster import GONE_STATES, WARMED, WORKER, Instance, ScalingGroup
-from .._core.errors import Unavailable
+from .._core.errors import SwarmError, Unavailable
 from .._core.upgrade_marker import TAG, UpgradeMarker
 from ..aws import tags
 from ..aws.aws_session import AwsSession, ClientError, code
-from ..aws.scaling_groups import groups_named, groups_of, template_of
+from ..aws.scaling_groups import groups_named, groups_of, launch_failure, template_of
 from .instances import describe
 
 # The most instances that Auto Scaling describes in a request.
@@ -25,6 +26,7 @@ class AutoScalingGroups:
         self.heartbeats: Dict[str, float] = {}
         self.desired: Dict[str, int] = {}
         self.upgrading: FrozenSet[str] = frozenset()
+        self.launch_failures: Dict[str, str] = {}
         # Whether any group has a warm pool.
         self._pools = False
 
@@ -79,7 +81,7 @@ class AutoScalingGroups:
     def groups(self) -> Tuple[ScalingGroup, ...]:
         """The cluster's Auto Scaling groups, by their names. Raises Unavailable."""
         with self._aws.asked("describe the Auto Scaling groups"):
-            found = [_group(group) for group in self._groups()]
+            found = [self._group(group) for group in self._groups()]
         return tuple(sorted(found, key=lambda group: group.name))
 
     def owner(self, instance: str) -> Optional[Mapping[str, str]]:
@@ -123,8 +125,25 @@ class AutoScalingGroups:
             }
         self.desired = {group_tags.get(tags.GROUP, ""): desired for group_tags, desired in own}
         self.upgrading = frozenset(group_tags.get(tags.GROUP, "") for group_tags, _desired in own if TAG in group_tags)
+        failures = zip(own, map(self._failure, groups))
+        self.launch_failures = {own_tags.get(tags.GROUP, ""): failed[0] for (own_tags, _), failed in failures if failed}
         self._pools = any("WarmPoolConfiguration" in group for group in groups)
         return members
+
+    def _group(self, found: Mapping[str, Any]) -> ScalingGroup:
+        failure = self._failure(found)
+        if failure is None:
+            return _group(found)
+        reason, since = failure
+        return replace(_group(found), launch_failure=reason, failing_seconds=self._now() - since)
+
+    def _failure(self, group: Mapping[str, Any]) -> Optional[Tuple[str, float]]:
+        """Why the group's launches fail, and since when. None also if Auto Scaling does not tell."""
+        try:
+            with self._aws.asked("describe the activities of an Auto Scaling group"):
+                return launch_failure(self._aws.client("autoscaling"), group)
+        except SwarmError:
+            return None
 
     def _warmed(self, identifiers: Iterable[str]) -> Dict[str, Tuple[str, Mapping[str, Any]]]:
         """The same for instances in warm pools, which the groups do not list."""

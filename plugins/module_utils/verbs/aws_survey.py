@@ -58,6 +58,7 @@ class AwsSurvey:
             "record": report.standing(observed, policy, Decision()) if policy else None,
             "agent": {name: status.get(name) for name in ("at", "version")},
             "last_actions": status.get("last_actions", []),
+            "notes": [report.failing(group.group, group.launch_failure) for group in groups if group.launch_failure],
             "failures": self.failures,
         }
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import AbstractSet, Callable, List, Tuple
 
-from .._core import rolling_update
+from .._core import report, rolling_update
 from .._core.cluster import Cluster, ScalingGroup
 from .._core.errors import SwarmError
 from .._core.policy import Policy
 from ..aws.clock import aws_time
 
-# Seconds between two looks.
-LOOK = 2.0
+# Seconds between two looks, and for which launches may fail, since they may succeed in another zone.
+LOOK, PATIENCE = 2.0, 45.0
 NOW, JOINED, SERVING = STAGES = ("now", "joined", "serving")
 Look = Callable[[], Tuple[Policy, Cluster]]
 
@@ -51,8 +51,14 @@ class Rollout:
         while True:
             self.awaited = self.fleet.awaited(name, set(ignored), joined=until == JOINED)
             living = {instance.id for instance in self.fleet.of_group(name)}
+            group = self.fleet.group(name)
+            reason = f" {report.failing(name, group.launch_failure)}" if group.launch_failure else ""
             for lost in sorted(new - living):
-                raise SwarmError(f"{lost} ended before it served: its launch failed, or somebody terminated it.")
+                raise SwarmError(
+                    f"{lost} ended before it served: its launch failed, or somebody terminated it.{reason}"
+                )
+            if self.awaited and (group.failing_seconds or 0) >= PATIENCE:
+                raise SwarmError(reason.strip())
             new |= {
                 instance.id for instance in self.fleet.of_group(name) if not instance.outdated and not instance.removing
             }
@@ -61,7 +67,9 @@ class Rollout:
                 self.awaited = self.fleet.awaited(name, set(ignored))
                 return
             if self._now() >= deadline:
-                raise SwarmError(f"After {timeout:.0f} s the group {name} still waits for {'; '.join(self.awaited)}.")
+                raise SwarmError(
+                    f"After {timeout:.0f} s the group {name} still waits for {'; '.join(self.awaited)}.{reason}"
+                )
             self._sleep(LOOK)
             try:
                 self.fleet = self.see()

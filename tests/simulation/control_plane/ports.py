@@ -179,6 +179,7 @@ class SimFleet:
         self.heartbeats: dict[str, float] = {}
         self.desired: dict[str, int] = {}
         self.upgrading: frozenset[str] = frozenset()
+        self.launch_failures: dict[str, str] = {}
 
     def instances(self) -> tuple[Instance, ...]:
         def question() -> tuple[Instance, ...]:

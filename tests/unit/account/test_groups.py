@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import metrics
 from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG
+from ansible_collections.swarm.aws.plugins.module_utils.aws import waiters
 from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 
+from lab.aws.autoscaling.backend import LabAutoScaling
 from tests.unit.account.account import account
 from tests.unit.account.cases.groups import CASE, GROUPS, LAUNCHING, MANAGER, WARM_CASE, WORKER, launchable, prepare
 
@@ -61,11 +65,27 @@ def test_a_warm_pool_is_deleted_before_its_group_becomes_spot() -> None:
         WARM_CASE.run(world, told)
         told["groups"][1]["warm_pool"] = None
         told["groups"][1]["spot"] = GROUPS[1]["spot"]
-        planned, report = WARM_CASE.run(world, told, check=True), WARM_CASE.run(world, told)
+        planned = WARM_CASE.run(world, told, check=True)
+        # The deletion takes a while.
+        with world.passing_time(waiters):
+            report = WARM_CASE.run(world, told)
         assert planned["changes"] == report["changes"]
         assert report["changes"] == [f"delete the warm pool of {WORKER}", f"update the Auto Scaling group {WORKER}"]
         assert report["diff"][0]["before"] == {"MinSize": 1, "MaxGroupPreparedCapacity": 4, "PoolState": "Stopped"}
-        assert WARM_CASE.run(world, told)["changes"] == [], "it is on its way"
+        assert WARM_CASE.run(world, told)["changes"] == []
+
+
+def test_a_warm_pool_that_is_not_deleted_in_time_is_named() -> None:
+    with account() as world:
+        told = WARM_CASE.prepare(world)
+        WARM_CASE.run(world, told)
+        told["groups"][1] |= {"warm_pool": None, "spot": GROUPS[1]["spot"]}
+        with (
+            patch.object(LabAutoScaling, "step"),
+            world.passing_time(waiters),
+            pytest.raises(ProvisionError, match=f"Still waiting for the deletion of the warm pool of {WORKER}"),
+        ):
+            WARM_CASE.run(world, told)
 
 
 def test_a_warm_pool_that_is_being_deleted_asks_for_another_run() -> None:

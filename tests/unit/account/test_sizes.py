@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.upgrade_marker import TAG
@@ -12,6 +14,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.account import capacity
 from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 from ansible_collections.swarm.aws.plugins.modules import node_group_size
 
+from lab.aws import account as lab_account
 from lab.aws import instances
 from lab.aws.autoscaling.group import Activity
 from lab.aws.grafts import Grafts
@@ -207,10 +210,28 @@ def test_fault_35_a_failed_launch_is_reported_with_auto_scalings_words(make: Mak
     long_ago.end("Failed", "long ago")
     scaling.world.scaling.activities.insert(0, long_ago)
     launch(scaling.world.aws, WORKER, 1)
-    with pytest.raises(ProvisionError, match=r"cannot launch an instance for the group worker: The image id '\[ami-0"):
+    with pytest.raises(ProvisionError, match=r"cannot launch instances of the group worker: The image id '\[ami-0"):
         scaling.run(surge=1)
     assert scaling.run(call_off=True, keep=scaling.old)["ended"] == []
     assert (scaling.settings, scaling.ids) == ((3, 3, None, []), scaling.old)
+
+
+def test_launches_that_fail_in_every_zone_are_told_within_a_minute(make: Make) -> None:
+    scaling = make()
+    nowhere = dict.fromkeys(("eu-west-1a", "eu-west-1b", "eu-west-1c"), frozenset({"t3.small"}))
+    with (
+        patch.object(lab_account, "current", replace(lab_account.KIND, exhausted_types=nowhere)),
+        pytest.raises(ProvisionError, match="group worker: We currently do not have sufficient"),
+    ):
+        scaling.run(surge=1, timeout=600)
+
+
+def test_a_launch_that_succeeds_in_another_zone_is_waited_for(make: Make) -> None:
+    scaling = make()
+    elsewhere = {"eu-west-1b": frozenset({"t3.small"}), "eu-west-1c": frozenset({"t3.small"})}
+    with patch.object(lab_account, "current", replace(lab_account.KIND, absent_types=elsewhere)):
+        scaling.run(surge=3)
+    assert len(scaling.ids) == 6
 
 
 def test_an_instance_that_is_never_launched_has_a_deadline(make: Make) -> None:

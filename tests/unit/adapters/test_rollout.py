@@ -115,6 +115,35 @@ def test_fault_35_an_instance_whose_launch_fails_ends_the_wait(bench):
     assert bench.time == 1002.0
 
 
+def test_an_instance_that_ends_is_reported_with_auto_scalings_reason(bench):
+    new = instance(5, "worker", template="2", lifecycle="Pending:Wait")
+    bench.add(host=new)
+    failing = replace(WORKERS, launch_failure="Client error on launch", failing_seconds=1.0)
+
+    def end():
+        bench.add(host=replace(new, lifecycle="Terminating:Wait"))
+        bench.groups_of = (MANAGERS, failing)
+
+    bench.to_come = [end]
+    with pytest.raises(
+        SwarmError, match=r"terminated it\. Auto Scaling cannot launch .* worker: Client error on launch"
+    ):
+        rollout(bench, group="worker", until="serving")
+
+
+def test_launches_that_keep_failing_end_the_wait(bench):
+    failing = replace(WORKERS, desired=3, launch_failure="the quota", failing_seconds=44.0)
+    bench.groups_of = (MANAGERS, failing)
+
+    def fail():
+        bench.groups_of = (MANAGERS, replace(failing, failing_seconds=46.0))
+
+    bench.to_come = [lambda: None, fail]
+    with pytest.raises(SwarmError, match="cannot launch instances of the group worker: the quota"):
+        rollout(bench, group="worker", until="joined")
+    assert bench.time == 1004.0
+
+
 def test_a_missing_leader_is_waited_for(bench, monkeypatch):
     bench.add(host=instance(5, "worker", template="2"))
     looks = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +14,9 @@ from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error impo
 from ansible_collections.swarm.aws.plugins.modules import preflight
 from moto.ec2.models.amis import Ami
 
+from lab.aws import account as lab_account
 from lab.aws import endpoints, world
+from lab.aws.limits import SERVICE_ROLE_ARN
 from tests.unit.account.account import Account, account
 from tests.unit.configuration.configuration import group, raw, spec
 from tests.unit.lab.fakes import allow, document
@@ -339,3 +343,114 @@ def test_a_missing_topic_of_the_operator_is_refused(aws_account: Account) -> Non
     assert check(aws_account, monitoring={"topic_arn": f"{topics}pager"})["warnings"] == []
     error = refusal(aws_account, monitoring={"topic_arn": f"{topics}page"})
     assert f"topic_arn is '{topics}page', but this topic does not exist: create it" in error
+
+
+# What the account lets Auto Scaling launch
+
+
+@contextmanager
+def profile(**changed: Any) -> Iterator[None]:
+    """The lab's account with other numbers."""
+    with patch.object(lab_account, "current", replace(lab_account.KIND, **changed)):
+        yield
+
+
+def test_a_quota_below_the_desired_sizes_is_refused(aws_account: Account) -> None:
+    with profile(vcpu_quota=5):
+        assert refusal(aws_account) == (
+            "The account's quota of on-demand vCPUs (EC2, L-1216C47A) in eu-west-1 is 5, but node_groups needs at "
+            "least 8: request an increase in Service Quotas, or use fewer or smaller instances."
+        )
+
+
+def test_a_quota_below_the_largest_sizes_is_a_warning(aws_account: Account) -> None:
+    with profile(vcpu_quota=8):
+        (warning,) = check(aws_account)["warnings"]
+    assert "is 8, but node_groups can grow to 18: request an increase" in warning
+    with profile(vcpu_quota=18):
+        assert check(aws_account)["warnings"] == []
+
+
+def test_spot_instances_and_other_families_do_not_count_towards_the_quota(aws_account: Account) -> None:
+    spot = group(name="worker", role="worker", dns=False, desired=4, spot={"on_demand_base": 1, "share": 50})
+    graphics = group(name="gpu", role="worker", dns=False, desired=9, instance_types=["g4dn.xlarge"])
+    with profile(vcpu_quota=11):
+        # Three managers, and 1 + 1.5 of four workers, with two vCPUs each.
+        assert "needs at least 12" in refusal(aws_account, node_groups=[group(), spot, graphics])
+
+
+def test_a_quota_that_cannot_be_read_is_a_warning(aws_account: Account) -> None:
+    with aws_account.refusing("GetServiceQuota", "AccessDeniedException"):
+        (warning,) = check(aws_account)["warnings"]
+    assert warning.startswith("The quota of on-demand vCPUs (EC2, L-1216C47A) is not known (")
+    assert warning.endswith("make sure that it is at least 8, and 18 for the max of all node_groups.")
+
+
+def test_a_type_that_a_zone_lacks_is_refused_with_the_zones_that_have_it(aws_account: Account) -> None:
+    groups = [group(), group(name="worker", role="worker", dns=False, desired=1, instance_types=["t3.micro"])]
+    with profile(absent_types={"eu-west-1c": frozenset({"t3.micro"})}):
+        assert refusal(aws_account, node_groups=groups) == (
+            "node_groups[worker]: the zone eu-west-1c has no t3.micro, but eu-west-1a, eu-west-1b have: choose another "
+            "type, or set the group's zones."
+        )
+        groups[1]["instance_types"] = ["t3.micro", "t3a.micro"]
+        assert check(aws_account, node_groups=groups)["warnings"] == []
+        groups[1] |= {"instance_types": ["t3.micro"], "zones": ["eu-west-1a", "eu-west-1b"]}
+        assert check(aws_account, node_groups=groups)["warnings"] == []
+
+
+@pytest.fixture
+def key(aws_account: Account) -> Iterator[str]:
+    """A customer's key, the account's default for volumes: its ARN."""
+    made = aws_account.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    aws_account.aws.client("ec2").modify_ebs_default_kms_key_id(KmsKeyId=made)
+    yield str(made)
+    world.ec2().default_kms_key_id = ""
+
+
+def test_a_default_key_that_auto_scaling_may_not_use_is_refused(aws_account: Account, key: str) -> None:
+    assert refusal(aws_account) == (
+        f"The account's default key for volumes is {key}, but neither its policy nor a grant lets Auto Scaling use it, "
+        f"so no instance would launch: allow it for {SERVICE_ROLE_ARN}, or set ebs_kms_key to alias/aws/ebs."
+    )
+    found = check(aws_account, ebs_kms_key="alias/aws/ebs")
+    assert found["warnings"] == []
+    (disk,) = found["config"]["node_groups"][0]["block_devices"]
+    assert disk["ebs"]["kms_key_id"] == "alias/aws/ebs"
+
+
+@pytest.mark.parametrize("way", ["policy", "grant"])
+def test_a_key_that_auto_scaling_may_use_is_accepted(aws_account: Account, key: str, way: str) -> None:
+    kms, use = aws_account.aws.client("kms"), allow("kms:*")
+    if way == "policy":
+        policy = document({**use, "Principal": {"AWS": [SERVICE_ROLE_ARN]}})
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy)
+    else:
+        kms.create_grant(KeyId=key, GranteePrincipal=SERVICE_ROLE_ARN, Operations=["Decrypt"])
+    assert check(aws_account)["warnings"] == []
+    found = check(aws_account, ebs_kms_key=key)["config"]["node_groups"][0]["block_devices"]
+    assert [disk["ebs"]["kms_key_id"] for disk in found] == [key]
+
+
+def test_a_key_that_cannot_be_used_is_refused(aws_account: Account, key: str) -> None:
+    kms = aws_account.aws.client("kms")
+    missing = "1234abcd-12ab-34cd-56ef-1234567890ab"
+    assert f"ebs_kms_key is {missing}, but this key does not exist in eu-west-1: correct it, or set" in refusal(
+        aws_account, ebs_kms_key=missing
+    )
+    assert "ebs_kms_key is 'volumes', which cannot be a KMS key" in refusal(aws_account, ebs_kms_key="volumes")
+    kms.schedule_key_deletion(KeyId=key.rsplit("/", 1)[1])
+    assert "but this key is in the state PendingDeletion" in refusal(aws_account)
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        ("GetEbsDefaultKmsKeyId", "The account's default key for volumes is not known ("),
+        ("GetKeyPolicy", "whose policy cannot be read ("),
+    ],
+)
+def test_a_key_that_cannot_be_read_is_a_warning(aws_account: Account, key: str, operation: str, words: str) -> None:
+    with aws_account.refusing(operation, "AccessDeniedException"):
+        (warning,) = check(aws_account)["warnings"]
+    assert words in warning

@@ -154,6 +154,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
             {"permissions_boundary": "boundary"},
             "permissions_boundary is 'boundary', which is not the ARN of a managed policy: use an ARN such as arn:aws:",
         ),
+        ({"ebs_kms_key": "arn:aws:kms:eu-west-1:123456789012:1234"}, "which cannot be a KMS key: use alias/aws/ebs"),
         ({"permissions_boundary": "arn:aws:iam::123456789012:role/boundary"}, "not the ARN of a managed policy"),
         ({"permissions_boundary": "arn:aws:iam::123456789012:policy/teams/"}, "not the ARN of a managed policy"),
         (

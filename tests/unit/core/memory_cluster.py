@@ -234,6 +234,10 @@ class ModelWorld:
         return frozenset()
 
     @property
+    def launch_failures(self) -> Mapping[str, str]:
+        return {}
+
+    @property
     def heartbeats(self) -> Mapping[str, float]:
         return self.beats
 

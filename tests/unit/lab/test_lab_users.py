@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab.aws.limits import SERVICE_ROLE
 from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, VPC_CIDR, LittleAws, Network, allow, document, refused
 
 EC2 = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}"
@@ -155,6 +156,7 @@ def test_a_launch_needs_access_to_its_templates_resources_and_pass_role(aws: Lit
 
 
 def test_a_group_needs_run_instances_and_the_service_linked_role(aws: LittleAws) -> None:
+    aws.client("iam").delete_service_linked_role(RoleName=SERVICE_ROLE)
     network, role = aws.network(), aws.role("node")
     aws.template("example", network.group, IamInstanceProfile={"Name": "node"})
     service = "autoscaling.amazonaws.com"

@@ -53,6 +53,12 @@ def test_the_record_is_compared_with_the_wanted_record() -> None:
     assert found["swarm_record_differences"] == 2, "3 is missing and 9 is too many"
 
 
+def test_groups_whose_launches_fail_are_counted() -> None:
+    seen = memory_cluster.observed(THREE, NODES)
+    assert measured(seen)["swarm_launch_failures"] == 0
+    assert measured(replace(seen, launch_failures={"worker": "quota"}))["swarm_launch_failures"] == 1
+
+
 def test_unknown_values_are_omitted() -> None:
     found = measured(Cluster(None, None, None, None, services=None))
     assert set(found) == {"swarm_interruptions waiting", "swarm_interruptions held", "swarm_actions_planned"}

@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from lab.aws.account import KIND, AccountProfile
 from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, little_aws
 
 __all__ = ["ACCOUNT_ID", "REGION", "RolesAccount", "Run", "roles_account"]
@@ -109,9 +110,9 @@ class RolesAccount:
 
 
 @contextmanager
-def roles_account(folder: Path) -> Iterator[RolesAccount]:
+def roles_account(folder: Path, profile: AccountProfile = KIND) -> Iterator[RolesAccount]:
     """A fresh account for as long as the context lasts; ``folder`` is for the playbooks."""
-    with little_aws() as aws:
+    with little_aws(profile) as aws:
         yield RolesAccount(aws, folder)
 
 
