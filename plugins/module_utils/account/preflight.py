@@ -30,6 +30,7 @@ class Preflight:
         self._names = _names(config)
         self.errors: list[str] = []
         self.images: dict[str, dict[str, Any]] = {}
+        self.partition = self.dns_suffix = ""
         self.zone_id: str | None = None
         # ID of a key without its alias.
         self.key_id: str | None = None
@@ -39,6 +40,7 @@ class Preflight:
         self.errors += account_errors(self._aws, self._config)
         if self.errors:
             return
+        self.partition, self.dns_suffix = self._aws.partition, self._aws.dns_suffix
         self._collect(self._zones)
         self._collect(self._key_pair)
         self._collect(self._permissions_boundary)
@@ -115,11 +117,11 @@ class Preflight:
         nodes = self._config["private_nodes"]
         if nodes is None or not nodes["endpoints"]:
             return
-        for endpoint, found in interface_endpoints.zones_of(self._aws, nodes["endpoints"]).items():
-            if found is not None and not set(found) & set(self._config["zones"]):
+        for endpoint, offer in interface_endpoints.offers_of(self._aws, nodes["endpoints"]).items():
+            if offer.zones is not None and not set(offer.zones) & set(self._config["zones"]):
                 self._error(
                     f"private_nodes.nat is none, but the interface endpoint for {endpoint} is not available in "
-                    f"the zones {', '.join(self._config['zones'])}: add {' or '.join(found)} to zones."
+                    f"the zones {', '.join(self._config['zones'])}: add {' or '.join(offer.zones)} to zones."
                 )
 
     def _topic(self) -> None:
@@ -409,6 +411,8 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
         **config,
         "dns": dns,
         "key_id": found.key_id,
+        "partition": found.partition,
+        "dns_suffix": found.dns_suffix,
         "names": _names(config),
         "tags": tags.of_cluster(config["cluster_name"], config["cluster_tags"]),
         "node_groups": [_complete_group(config, group, found.images) for group in config["node_groups"]],

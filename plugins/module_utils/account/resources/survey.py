@@ -111,7 +111,7 @@ class Survey:
             yield Resource("event rule", f"rule/{name}", name, facts={"arn": rule["Arn"]})
 
     def _queue_arn(self, name: str) -> str:
-        return f"arn:{self._partition}:sqs:{self._aws.region}:{self._account}:{name}"
+        return f"arn:{self._aws.partition}:sqs:{self._aws.region}:{self._account}:{name}"
 
     # Monitoring
 
@@ -126,7 +126,7 @@ class Survey:
             # Dashboards have no tags: the name identifies it.
             yield Resource("dashboard", f"dashboard/{dashboard}", dashboard)
         name = self._names["alarm_topic"]
-        arn = f"arn:{self._partition}:sns:{self._aws.region}:{self._account}:{name}"
+        arn = f"arn:{self._aws.partition}:sns:{self._aws.region}:{self._account}:{name}"
         found = unless_missing(sns.list_tags_for_resource, *NO_TOPIC, ResourceArn=arn)
         if found and tags.from_list(found["Tags"]).get(tags.CLUSTER) == self.cluster:
             yield Resource("topic", f"topic/{name}", name, facts={"arn": arn})
@@ -217,7 +217,7 @@ class Survey:
         note = f"{count} backup{'' if count == 1 else 's'}, the newest is {max(backups)}" if backups else ""
         kept = "keep_backups is set" if backups and self._keep_backups else ""
         on = (f"alias/{self.cluster}-swarm", *self._keys_of_the_bucket())
-        yield Resource("bucket", name, on=on, note=note, kept=kept, facts={"arn": f"arn:{self._partition}:s3:::{name}"})
+        yield Resource("bucket", name, on=on, note=note, kept=kept, facts={"arn": f"arn:{self._aws.partition}:s3:::{name}"})
         if others or (backups and not kept):
             yield Resource(
                 "objects of the bucket",
@@ -305,10 +305,6 @@ class Survey:
         name = arn.rsplit(":", 1)[-1]
         found = unless_missing(self._aws.client("sqs").get_queue_url, *NO_QUEUE, QueueName=name)
         return Resource("queue", f"queue/{name}", name, facts={"url": found["QueueUrl"], "arn": arn}) if found else None
-
-    @property
-    def _partition(self) -> str:
-        return self._aws.client("ec2").meta.partition
 
 
 # Kinds that EC2 itself reports, more up to date than the tagging service.
