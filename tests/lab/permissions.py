@@ -67,6 +67,7 @@ REASONS = {
     "s3:AbortMultipartUpload": "an unfinished upload of the registry",
     "s3:DeleteObject": SESSIONS,
     "servicediscovery:DeregisterInstance": AGENTS,
+    "servicequotas:GetServiceQuota": "more rules in a security group than AWS's default quota",
     "ssm:ResumeSession": SESSIONS,
     "ssm:StartSession": SESSIONS,
     "ssm:TerminateSession": SESSIONS,

@@ -88,9 +88,7 @@ def offers_of(aws: AwsSession, endpoints: Sequence[str]) -> dict[str, Offer]:
         for name in service_names(endpoint, aws.region)
     }
     found = _details(aws, list(own))
-    offers = {
-        own[detail["ServiceName"]]: Offer(detail["ServiceName"], detail["AvailabilityZones"]) for detail in found
-    }
+    offers = {own[detail["ServiceName"]]: Offer(detail["ServiceName"], detail["AvailabilityZones"]) for detail in found}
     for endpoint in endpoints:
         home = GLOBAL.get(endpoint, aws.region)
         # Other partitions have no such region.
@@ -236,9 +234,7 @@ class EndpointPlan:
             )
         return identifier
 
-    def _create(
-        self, endpoint: str, service: str, subnets: Sequence[str | None], own_tags: Mapping[str, str]
-    ) -> str:
+    def _create(self, endpoint: str, service: str, subnets: Sequence[str | None], own_tags: Mapping[str, str]) -> str:
         home = GLOBAL.get(endpoint, self._aws.region)
         return once_visible(
             lambda: self._ec2.create_vpc_endpoint(

@@ -13,7 +13,16 @@ from ..aws.aws_session import AWS_ERRORS, AwsSession, ClientError, code, listed,
 from ..aws.provision_error import ProvisionError
 from ..stack import compose
 from ..stack.stack_error import StackError
-from . import bucket, cloud_map_service, configuration_rules, disks, hosted_zone, interface_endpoints, inventory
+from . import (
+    bucket,
+    cloud_map_service,
+    configuration_rules,
+    disks,
+    hosted_zone,
+    interface_endpoints,
+    inventory,
+    security_group_rules,
+)
 from . import configuration_schema as configuration
 from .configuration_schema import suggestion
 from .name_clashes import clashes
@@ -29,6 +38,7 @@ class Preflight:
         self._aws, self._config, self._image_parameters = aws, config, image_parameters
         self._names = _names(config)
         self.errors: list[str] = []
+        self.warnings: list[str] = []
         self.images: dict[str, dict[str, Any]] = {}
         self.partition = self.dns_suffix = ""
         self.zone_id: str | None = None
@@ -47,6 +57,7 @@ class Preflight:
         self._collect(self._instance_types)
         self._collect(self._images)
         self._collect(self._vpcs)
+        self._collect(self._security_group_rules)
         self._collect(self._dns)
         # The rules refuse invalid names, and so does boto3.
         if configuration_rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
@@ -267,6 +278,27 @@ class Preflight:
                         "so the two VPCs could never be connected: choose another range."
                     )
 
+    def _security_group_rules(self) -> None:
+        """Ask for the quota only if the default is not enough."""
+        many = {
+            group: found
+            for group, found in security_group_rules.most(self._config).items()
+            if found[0] > security_group_rules.DEFAULT
+        }
+        quota = security_group_rules.quota(self._aws) if many else None
+        for group, (count, variable) in many.items():
+            what = f"{variable} makes {count} rules in the security group {self._config['cluster_name']}-{group}"
+            instead = (
+                f"use fewer ranges, or request an increase of the quota {security_group_rules.QUOTA} of Amazon VPC."
+            )
+            if quota is None:
+                self.warnings.append(
+                    f"{what}, more than AWS's default of {security_group_rules.DEFAULT}, and the account's quota could "
+                    f"not be read: if it is lower, {instead}"
+                )
+            elif count > quota:
+                self._error(f"{what}, but the account allows {quota}: {instead}")
+
     def _clashes(self) -> None:
         cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
         self.errors += clashes(self._aws, {**self._config, "names": self._names})
@@ -349,7 +381,11 @@ def run(
         preflight.look()
     if errors or preflight.errors:
         raise ProvisionError(_list([*errors, *preflight.errors]))
-    return {"warnings": warnings, "images": preflight.images, "config": _complete(config, preflight)}
+    return {
+        "warnings": [*warnings, *preflight.warnings],
+        "images": preflight.images,
+        "config": _complete(config, preflight),
+    }
 
 
 def _stack_name_errors(name: str) -> list[str]:

@@ -103,8 +103,9 @@ class AwsSession:
     @property
     def dns_suffix(self) -> str:
         """The domain of the partition's endpoints."""
-        plain = self._session.client("ec2", region_name=self.region, config=Config(ignore_configured_endpoint_urls=True))
-        return str(plain.meta.endpoint_url).rpartition(f"{self.region}.")[2]
+        config = Config(ignore_configured_endpoint_urls=True)
+        client = self._session.client("ec2", region_name=self.region, config=config)
+        return str(client.meta.endpoint_url).rpartition(f"{self.region}.")[2]
 
     def regions(self) -> list[str]:
         """All regions of EC2 that the SDK knows, without a request."""

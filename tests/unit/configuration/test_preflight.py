@@ -63,6 +63,23 @@ def refusal(aws_account: Account, inventories: dict[str, Any] | None = None, **c
     return str(raised.value)
 
 
+MANY = [f"198.51.100.{number}/32" for number in range(61)]
+
+
+def test_more_rules_than_the_quota_of_a_security_group_are_refused(aws_account: Account) -> None:
+    ports = [{"port": 80, "from": [*MANY[:60], "2001:db8::/32"]}]
+    assert check(aws_account, published_ports=ports, ssh_access=MANY[:56], dns={**DNS, "ipv6": True})["warnings"] == []
+    said = refusal(aws_account, published_ports=[{"port": 80, "from": MANY}], ssh_access=MANY[:57])
+    assert "ssh_access makes 61 rules in the security group example-member, but the account allows 60: use" in said
+    assert "published_ports makes 61 rules in the security group example-edge, but the account allows 60: use" in said
+
+
+def test_a_quota_of_rules_that_cannot_be_read_is_a_warning(aws_account: Account) -> None:
+    with aws_account.refusing("GetServiceQuota"):
+        (said,) = check(aws_account, published_ports=[{"port": 80, "from": MANY}])["warnings"]
+    assert "more than AWS's default of 60, and the account's quota could not be read: if it is lower, use" in said
+
+
 def test_without_a_spec_only_the_account_and_the_inventory_are_checked(aws_account: Account) -> None:
     def check(account_id: Any, cluster_name: Any) -> dict[str, Any]:
         config = {"account_id": account_id, "cluster_name": cluster_name}

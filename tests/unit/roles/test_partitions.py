@@ -49,7 +49,9 @@ def test_no_source_names_a_partition_or_its_domain() -> None:
         if "arn:aws:" in EXAMPLE.sub("", line) or "amazonaws.com" in PRINCIPALS.sub("", line)
     ]
     # Both names that some services have in some partitions.
-    assert [line for line in found if not line.startswith("roles/iam/vars/main.yml: | product(['amazonaws.com', ")] == []
+    assert [
+        line for line in found if not line.startswith("roles/iam/vars/main.yml: | product(['amazonaws.com', ")
+    ] == []
 
 
 @pytest.mark.parametrize("partition", PARTITIONS)

@@ -217,7 +217,9 @@ class Survey:
         note = f"{count} backup{'' if count == 1 else 's'}, the newest is {max(backups)}" if backups else ""
         kept = "keep_backups is set" if backups and self._keep_backups else ""
         on = (f"alias/{self.cluster}-swarm", *self._keys_of_the_bucket())
-        yield Resource("bucket", name, on=on, note=note, kept=kept, facts={"arn": f"arn:{self._aws.partition}:s3:::{name}"})
+        yield Resource(
+            "bucket", name, on=on, note=note, kept=kept, facts={"arn": f"arn:{self._aws.partition}:s3:::{name}"}
+        )
         if others or (backups and not kept):
             yield Resource(
                 "objects of the bucket",
