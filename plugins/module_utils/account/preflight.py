@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import IPv4Network
 from itertools import zip_longest
 from typing import Any, Callable, Mapping, Sequence
 
+from .._core import dns as record_rules
 from .._core.cluster import MANAGER
+from .._core.errors import SwarmError
 from .._core.names import resource_names
+from .._core.policy import Dns, Policy
+from ..adapters.route53 import Zone
 from ..aws import tags
 from ..aws.aws_session import AWS_ERRORS, AwsSession, ClientError, code, listed, sentence, unless_missing
 from ..aws.provision_error import ProvisionError
@@ -77,7 +82,7 @@ class Preflight:
     def _collect(self, look: Callable[[], Any]) -> None:
         try:
             look()
-        except ProvisionError as error:
+        except (ProvisionError, SwarmError) as error:
             self._error(str(error))
         except AWS_ERRORS as error:
             self._error(sentence(error))
@@ -118,8 +123,22 @@ class Preflight:
         # The rules refuse both and neither.
         if dns.get("zone"):
             self.zone_id = hosted_zone.find(self._aws, dns["zone"])["id"]
+            if dns["record"]:
+                self._record(Dns(self.zone_id, _plain_record(dns), dns["ttl"], ipv6=dns["ipv6"]))
         if dns.get("cloud_map"):
-            cloud_map_service.find(self._aws, dns["cloud_map"]["namespace"])
+            namespace = cloud_map_service.find(self._aws, dns["cloud_map"]["namespace"])
+            cloud_map_service.own(self._aws, self._config["cluster_name"], namespace["id"], dns["cloud_map"])
+
+    def _record(self, wanted: Dns) -> None:
+        """Say what the agents would refuse."""
+        record = Zone(self._aws, time.time).read(wanted)
+        foreign = record_rules.foreign(
+            record, wanted, Policy(self._config["cluster_name"], {}, region=self._aws.region).owner
+        )
+        if foreign:
+            self._error(foreign)
+        elif wanted.ipv6 and record.ipv6_unowned:
+            self.warnings.append(record_rules.foreign_ipv6(wanted))
 
     def _key(self) -> None:
         self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])
@@ -433,15 +452,15 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
     return resource_names(config["cluster_name"], config["account_id"], config["region"])
 
 
+def _plain_record(dns: Mapping[str, Any]) -> str:
+    return str(dns["record"]).lower().rstrip(".")
+
+
 def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
     """The configuration with what roles also need: names, tags, images, and the hosted zone or Cloud Map name."""
     dns = config["dns"]
     if dns is not None:
-        record = (
-            configuration_rules.service_name(dns["cloud_map"])
-            if dns["cloud_map"]
-            else dns["record"].lower().rstrip(".")
-        )
+        record = configuration_rules.service_name(dns["cloud_map"]) if dns["cloud_map"] else _plain_record(dns)
         dns = {**dns, "record": record, "zone_id": found.zone_id}
     return {
         **config,
