@@ -54,6 +54,8 @@ REASONS = {
     "autoscaling:TerminateInstanceInAutoScalingGroup": MACHINES,
     "ec2:DeleteNetworkInterface": "left behind by AWS or an instance",
     "ec2:DeleteRoute": "private nodes that change from NAT gateways to endpoints",
+    "ec2:DeleteSecurityGroup": "left behind by GuardDuty",
+    "ec2:DeleteVpcEndpoints": "left behind by GuardDuty",
     "ec2:DeleteVolume": "left behind by an instance",
     "ec2:ModifyVpcEndpoint": REPAIRS,
     "elasticloadbalancing:DescribeTargetGroups": "a group with target_groups",

@@ -171,6 +171,20 @@ def test_a_security_group_that_a_foreign_group_references_is_kept(world: Account
     assert {resource["id"] for resource in left} >= {made, ours}
 
 
+def test_what_guard_duty_made_in_the_vpc_goes_with_it(world: Account, zone: str) -> None:
+    before = inventory.resources()
+    whole.build(world)
+    whole.guard_duty(world.aws)
+    planned = whole.destroy(world, check=True)
+    assert planned["left"] == []
+    made = [
+        change["before"]["note"] for change in planned["diff"] if change["before"].get("note") == "made by GuardDuty"
+    ]
+    assert len(made) == 2
+    whole.destroy(world)
+    assert inventory.resources() == before
+
+
 def test_kept_backups_keep_the_keys_that_decrypt_them(world: Account, zone: str) -> None:
     fill(world, zone)
     done = whole.destroy(world, keep_backups=True)
