@@ -268,6 +268,29 @@ def test_a_denied_read_is_never_taken_for_a_missing_resource(
             assert writes == []
 
 
+@pytest.mark.parametrize(
+    ("operation", "code", "message"),
+    [
+        ("ReleaseAddress", "InvalidIPAddress.InUse", "The address is in use."),
+        ("DeleteNetworkInterface", "InvalidParameterValue", "Network interface eni-1 is currently in use."),
+        ("DeleteNetworkInterface", "InvalidNetworkInterface.InUse", ""),
+        ("DeleteVolume", "VolumeInUse", "Volume vol-1 is currently attached to i-1"),
+    ],
+)
+def test_a_resource_that_is_in_use_for_a_moment_is_deleted(
+    world: Account, operation: str, code: str, message: str
+) -> None:
+    whole.build(world)
+    world.aws.client("ec2").create_volume(
+        AvailabilityZone=ZONES[0], Size=8, TagSpecifications=tagged("volume", CLUSTER)
+    )
+    world.aws.client("ec2").create_network_interface(
+        SubnetId=subnet_of(world.aws, ZONES[0]), TagSpecifications=tagged("network-interface", CLUSTER)
+    )
+    with world.refusing(operation, code, message, times=3):
+        assert whole.destroy(world)["left"] == []
+
+
 def test_a_resource_that_stays_in_use_is_named_with_the_reason(world: Account) -> None:
     whole.build(world)
     with (

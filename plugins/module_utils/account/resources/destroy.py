@@ -78,7 +78,14 @@ REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]]
     ),
 }
 # AWS may still be deleting a dependent resource, such as the interface of a terminated instance.
-IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
+IN_USE = (
+    "DependencyViolation",
+    "DeleteConflict",
+    "ResourceInUse",
+    "BucketNotEmpty",
+    "ScalingActivityInProgress",
+    "VolumeInUse",
+)
 # Later passes find resources that were created meanwhile, such as by an agent that could still write.
 PASSES = 3
 
@@ -143,7 +150,7 @@ class Destroyer:
             except ClientError as error:
                 if _is_missing(error):
                     return True
-                if code(error) not in IN_USE:
+                if not _is_in_use(error):
                     raise
                 last[:] = [error]
                 return False
@@ -250,6 +257,11 @@ class Destroyer:
 
 def _method(resource: Resource) -> str:
     return resource.kind.lower().replace(" ", "_")
+
+
+def _is_in_use(error: ClientError) -> bool:
+    """For a network interface in use EC2 only says so, with a general code."""
+    return code(error) in IN_USE or code(error).endswith(".InUse") or "currently in use" in str(error)
 
 
 def _is_missing(error: ClientError) -> bool:
