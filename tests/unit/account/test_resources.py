@@ -323,6 +323,18 @@ def test_a_resource_that_the_configuration_does_not_need_is_an_orphan(world: Acc
     assert found["old_versions"] == {groups.MANAGER: 1}
 
 
+def test_the_plan_reads_only_the_declared_zone(world: Account, zone: str) -> None:
+    whole.build(world)
+    whole.publish(world.aws, zone)
+    for number in range(3):
+        world.aws.client("route53").create_hosted_zone(Name=f"other{number}.test", CallerReference=str(number))
+    dns = {"record": "new.swarm.test", "cloud_map": None, "zone_id": zone}
+    with world.recording():
+        found = whole.look(world, whole.configuration(dns=dns))
+        assert world.reads.count("ListResourceRecordSets") == 1
+    assert f"DNS record {whole.RECORD}" in {orphan["resource"].split(" (")[0] for orphan in found["orphans"]}
+
+
 # What stands on what
 
 
