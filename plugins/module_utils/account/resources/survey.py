@@ -23,9 +23,12 @@ UNKNOWN = "swarm.aws does not create this kind, and cannot delete it"
 class Survey:
     """Queries every service that a cluster uses, and the tagging service for all others."""
 
-    def __init__(self, aws: AwsSession, cluster: str, account: str, *, keep_backups: bool = False) -> None:
+    def __init__(
+        self, aws: AwsSession, cluster: str, account: str, *, keep_backups: bool = False, zone_id: str | None = None
+    ) -> None:
+        """``zone_id`` is the only hosted zone to read, if any: Route 53 allows an account few requests a second."""
         self._aws, self.cluster, self._account = aws, cluster, account
-        self._keep_backups = keep_backups
+        self._keep_backups, self._zone_id = keep_backups, zone_id
         self._names = names.resource_names(cluster, account, aws.region)
         self.bucket = self._names["bucket"]
 
@@ -37,7 +40,7 @@ class Survey:
             *self._queues(),
             *self._rules(),
             *self._watchers(),
-            *owned_records(self._aws, self.cluster),
+            *owned_records(self._aws, self.cluster, self._zone_id),
             *owned_services(self._aws, self.cluster),
             *self._roles(),
             *self._keys(),
