@@ -66,6 +66,7 @@ REASONS = {
     "iam:PutRolePermissionsBoundary": BOUNDARY,
     "iam:UpdateAssumeRolePolicy": REPAIRS,
     "route53:ChangeResourceRecordSets": AGENTS,
+    "route53:GetHealthCheck": AGENTS,
     "s3:AbortMultipartUpload": "an unfinished upload of the registry",
     "s3:DeleteObject": SESSIONS,
     "servicediscovery:DeregisterInstance": AGENTS,

@@ -42,7 +42,7 @@ MORE: dict[str, dict[str, Any]] = {
 }
 MORE["all of it"] = {key: value for more in MORE.values() for key, value in more.items()}
 # Statements for what AWS calls with the nodes' rights, and not they.
-FOR_AWS = {"LetCloudMapWriteTheRecords": "servicediscovery"}
+FOR_AWS = {"LetCloudMapWriteTheRecords": "servicediscovery", "LetCloudMapSeeHealthChecks": "servicediscovery"}
 
 
 def statements(**changed: Any) -> list[dict[str, Any]]:

@@ -70,7 +70,9 @@ def test_the_first_run_creates_every_declared_resource(account: RolesAccount, fi
     kept = {prefix: rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for prefix, rule in rules.items()}
     # Objects that are written every minute, and what Ansible's connection through Session Manager transfers.
     assert kept == {"": 30, "manager/": 1, "worker/": 1, "i-": 1}
-    assert {prefix: rule.get("Expiration") for prefix, rule in rules.items() if "Expiration" in rule} == {"i-": {"Days": 1}}
+    assert {prefix: rule.get("Expiration") for prefix, rule in rules.items() if "Expiration" in rule} == {
+        "i-": {"Days": 1}
+    }
     tags = {"team": "blue", "cost": "7", "swarm.aws/cluster": CLUSTER}
     assert [found["tags"][what] for what in ("key", "secret", "bucket")] == [tags] * 3
 
