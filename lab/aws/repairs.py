@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
-from moto.ec2.models import launch_templates
+from moto.ec2.models import launch_templates, security_groups
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
+from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.subnets import SubnetBackend
 from moto.ec2.models.vpcs import VPCBackend
 from moto.ec2.responses.instances import InstanceResponse
@@ -31,6 +32,8 @@ from lab.state import ACCOUNT_ID
 
 RESOURCE_TYPES = {"eipalloc": "elastic-ip", "nat": "natgateway"}
 """DescribeTags' resource types by ID prefix."""
+_WITH_PORTS = ("1", "6", "17", "58")
+"""Numbers of the protocols whose rules have ports, or ICMP types."""
 
 
 def install(grafts: Grafts) -> None:
@@ -41,6 +44,7 @@ def install(grafts: Grafts) -> None:
     for direction in ("ingress", "egress"):
         name = f"update_security_group_rule_descriptions_{direction}"
         grafts.around(SecurityGroups, name, _update_descriptions)
+    grafts.attribute(security_groups, "SecurityGroupRule", _Rule)
     grafts.attribute(launch_templates, "LaunchTemplateVersion", _TemplateVersion)
     for name in ("create_launch_template", "create_launch_template_version"):
         grafts.around(LaunchTemplates, name, _create_launch_template)
@@ -168,3 +172,16 @@ class _TemplateVersion(LaunchTemplateVersion):
         ]
         own.pop("TagSpecifications", None)
         super().__init__(template, number, {**own, **({"TagSpecifications": tags} if tags else {})}, description)
+
+
+class _Rule(SecurityGroupRule):
+    """A rule for a protocol without ports has none, such as ESP's."""
+
+    def __init__(
+        self, backend: Any, protocol: str, group_id: str, from_port: Any, to_port: Any, *more: Any, **named: Any
+    ) -> None:
+        portless = str(protocol).isdigit() and str(protocol) not in _WITH_PORTS
+        ports = (0, 0) if portless else (from_port, to_port)
+        super().__init__(backend, protocol, group_id, *ports, *more, **named)
+        if portless:
+            self.from_port = self.to_port = None

@@ -124,7 +124,8 @@ ARGUMENTS = {
 
 def work(aws, params, changes):
     cluster = params["configuration"]
-    found = Survey(aws, params["cluster_name"], params["account_id"]).find()
+    zone = (cluster["dns"] or {}).get("zone_id") if cluster is not None else None
+    found = Survey(aws, params["cluster_name"], params["account_id"], zone_id=zone).find()
     result = {
         "resources": [resource.report() for resource in found],
         "missing": None,

@@ -75,9 +75,9 @@ images:
   sample: {"x86_64": {"id": "ami-0123456789abcdef0", "root_device": "/dev/xvda"}}
 config:
   description: >-
-    The configuration with its defaults, the C(names) of the cluster's resources, their C(tags), the hosted zone as
-    C(dns.zone_id), the cluster's KMS key as C(key_id) if its alias does not name it, and whether the play is in
-    C(check_mode).
+    The configuration with its defaults, the C(names) of the cluster's resources, their C(tags), the region's
+    C(partition) and C(dns_suffix), the hosted zone as C(dns.zone_id), the cluster's KMS key as C(key_id) if its alias
+    does not name it, and whether the play is in C(check_mode).
   returned: with O(spec)
   type: dict
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime, timezone
-from typing import Any, Callable, Deque, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, FrozenSet, List, Mapping, Optional, Tuple
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import (
     deputy,
@@ -76,8 +76,10 @@ class Loop:
         self._queue_rests_until = 0.0
         # The nodes' versions before the last pass.
         self._versions: Optional[Mapping[str, int]] = None
-        # The messages in progress, by ID, with their events.
+        # The messages with interruptions in progress, by ID, with their events.
         self._messages: Dict[str, Tuple[Message, events.Event]] = {}
+        # The IDs of the cluster's instances in the last pass; None if they are unknown.
+        self._instances: Optional[FrozenSet[str]] = None
         # Sentences about the last messages that cannot be handled, by ID.
         self._unhandled: Dict[str, str] = {}
         self._actions: Deque[Dict[str, Any]] = deque(maxlen=LAST_ACTIONS)
@@ -105,12 +107,15 @@ class Loop:
             self._clock.wait(STANDBY, "policy.json")
             return
         self._control_plane.observer.interruptions = self._interruptions()
+        self._hold_messages()
         self._versions = self._look()
         began = self._clock.now()
         result = self._control_plane.reconcile(policy)
         if self._monitor is not None:
             seconds = self._clock.now() - began
             self._monitor.passed(result, policy, seconds, self._policy_flaw, for_another=bool(self._silent))
+        seen = result.observed.instances
+        self._instances = None if seen is None else frozenset(instance.id for instance in seen)
         self._tell(result)
         self._dismiss_messages(result)
         self._write_status(result)
@@ -272,39 +277,62 @@ class Loop:
             return None
 
     def _receive(self, policy: Policy, seconds: float) -> bool:
-        """Wait for a message, and return whether there was one. If the queue does not answer, only wait."""
+        """Wait for a message, and return whether a pass must follow. If the queue does not answer, only wait."""
         # SQS waits for whole seconds.
         if policy.queue is None or seconds < 1 or self._clock.now() < self._queue_rests_until:
             self._clock.wait(min(seconds, STANDBY), "something to happen")
             return False
-        received = 0
+        received, wakes = 0, False
         try:
             queue = self._queue = self._queue or self._control_plane.queue(policy.queue)
             messages = queue.receive(seconds)
             # Receive all messages, so that a burst causes a single pass.
             while messages:
-                self._take(messages)
+                read, concern = self._take(messages)
+                wakes = wakes or concern
+                # Before the pass, which may outlast their visibility timeout: they only wake the agent.
+                queue.delete(read)
                 received += len(messages)
                 messages = queue.receive(0) if received < MOST_MESSAGES else []
             self._said.pop("queue", None)
         except SwarmError as error:
             self._log.once(self._said, "queue", str(error))
             self._queue_rests_until = self._clock.now() + IDLE
-        return bool(received or self._messages)
+        return bool(wakes or self._messages)
 
-    def _take(self, messages: List[Message]) -> None:
-        """Read messages, each separately."""
+    def _take(self, messages: List[Message]) -> Tuple[List[Message], bool]:
+        """Read messages, each separately: those that are not needed any more, and whether a pass must follow."""
+        read, wakes = [], False
         for message in messages:
             try:
                 event = events.parse(message.body, self._wall().timestamp())
             except Exception as error:
                 # The other messages of the batch are handled nevertheless.
                 self._leave(message, unexpected(error))
+                wakes = True
                 continue
+            wakes = wakes or self._concerns(event)
             if event is None:
                 self._leave(message, "its kind is unknown")
-            else:
+            elif event.interruptions:
                 self._messages[message.id] = (message, event)
+            else:
+                read.append(message)
+        return read, wakes
+
+    def _concerns(self, event: Optional[events.Event]) -> bool:
+        """Whether an event concerns the cluster. EventBridge cannot select state changes by an instance's tags."""
+        if event is None or event.kind != events.STATE or self._instances is None:
+            return True
+        return event.instance in self._instances
+
+    def _hold_messages(self) -> None:
+        """Keep SQS from delivering the messages in progress during the pass."""
+        if self._messages and self._queue is not None:
+            try:
+                self._queue.hold([message for message, _event in self._messages.values()])
+            except SwarmError as error:
+                self._log.once(self._said, "queue", str(error))
 
     def _leave(self, message: Message, why: str) -> None:
         """Leave a message for the dead-letter queue, and log it the first time."""
@@ -320,10 +348,9 @@ class Loop:
         return [interruption for _message, event in self._messages.values() for interruption in event.interruptions]
 
     def _dismiss_messages(self, result: Pass) -> None:
-        """Delete the messages that the pass has handled.
+        """Delete the messages whose instances' nodes have the label of the interruption, which the next pass sees.
 
-        A message with an interruption stays until the instance's node has the label, which the next pass sees. So it
-        outlives this process.
+        Until then they stay in the queue, and so outlive this process.
         """
         messages, self._messages = self._messages, {}
         good: List[Message] = []
@@ -346,8 +373,6 @@ class Loop:
 
     @staticmethod
     def _remembered(event: events.Event, result: Pass) -> bool:
-        if not event.interruptions:
-            return True
         members = node_matching.join(result.observed)
         return all(
             interruptions.remembered(interruption, result.observed, members) for interruption in event.interruptions

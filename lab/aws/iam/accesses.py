@@ -303,6 +303,8 @@ def _servicediscovery(action: str, parameters: Parameters) -> Iterator[Access]:
     yield Access(f"servicediscovery:{action}", arn, {"servicediscovery:ServiceArn": arn, **own})
     if service is None or action not in ("RegisterInstance", "DeregisterInstance"):
         return
+    # https://docs.aws.amazon.com/cloud-map/latest/dg/cloud-map-api-permissions-ref.html
+    yield Access("route53:GetHealthCheck", "arn:aws:route53:::healthcheck/*")
     namespace = backend.namespaces[service.namespace_id]
     kinds = sorted({dns_record["Type"] for dns_record in (service.dns_config or {}).get("DnsRecords", [])})
     if kinds and namespace.type != "HTTP":

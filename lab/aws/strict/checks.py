@@ -42,12 +42,23 @@ def _check_group(parameters: Mapping[str, Any]) -> None:
         raise invalid(f"You must use a valid fully-formed launch template. {error.message}") from error
 
 
+def _check_security_group(parameters: Mapping[str, Any]) -> None:
+    """Check that a security group's name does not look like an ID."""
+    name = str(parameters.get("GroupName") or "")
+    if name.startswith("sg-"):
+        raise AwsError(
+            "InvalidParameterValue",
+            f"Value ({name}) for parameter GroupName is invalid. Group names may not be in the format sg-*.",
+        )
+
+
 _CHECKS: dict[tuple[str, str], Callable[[Mapping[str, Any]], None]] = {
     ("route53", "ChangeResourceRecordSets"): records.check,
     ("ec2", "CreateLaunchTemplate"): launch_templates.check_new,
     ("ec2", "CreateLaunchTemplateVersion"): launch_templates.check_version,
     ("autoscaling", "CreateAutoScalingGroup"): _check_group,
     ("autoscaling", "UpdateAutoScalingGroup"): _check_group,
+    ("ec2", "CreateSecurityGroup"): _check_security_group,
     ("ec2", "DeleteVpc"): dependencies.check_vpc,
     ("ec2", "DeleteSubnet"): dependencies.check_subnet,
     ("ec2", "DeleteSecurityGroup"): dependencies.check_security_group,

@@ -14,6 +14,7 @@ from .cluster import Interruption
 from .parsing import decoded
 
 SPOT, REBALANCE, MAINTENANCE = "spot interruption", "rebalance recommendation", "scheduled maintenance"
+STATE = "state changed"
 KNOWN = {
     # A manager sends this itself when the operator requests a removal.
     "Removal Requested": "removal requested",
@@ -23,7 +24,7 @@ KNOWN = {
     "EC2 Instance Launch Unsuccessful": "not launched",
     "EC2 Instance Terminate Successful": "terminated",
     "EC2 Instance Terminate Unsuccessful": "not terminated",
-    "EC2 Instance State-change Notification": "state changed",
+    "EC2 Instance State-change Notification": STATE,
     "EC2 Spot Instance Interruption Warning": SPOT,
     "EC2 Instance Rebalance Recommendation": REBALANCE,
     "AWS Health Event": MAINTENANCE,

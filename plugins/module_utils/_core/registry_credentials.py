@@ -15,7 +15,7 @@ from .parsing import number
 # On the service: when its credentials were issued, in epoch seconds, and for how many seconds they are valid, as in
 # `1764000000+43200`.
 LABEL = "swarm.aws.registry-auth"
-_HOST = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
+_HOST = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.(com(\.cn)?|eu)")
 
 
 @dataclass(frozen=True)

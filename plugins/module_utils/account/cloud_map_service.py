@@ -44,6 +44,33 @@ def find(aws: AwsSession, name: str) -> dict[str, Any]:
     }
 
 
+def own(
+    aws: AwsSession, cluster: str, namespace_id: str, service: Mapping[str, str]
+) -> tuple[Mapping[str, Any], dict[str, str]] | None:
+    """The cluster's service and its tags; None if it does not exist. ``service`` is `dns.cloud_map`.
+
+    Raises ProvisionError if it is somebody else's.
+    """
+    client = aws.client("servicediscovery")
+    filters = [{"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}]
+    services = listed(client, "list_services", "Services", Filters=filters)
+    found = next((candidate for candidate in services if candidate["Name"] == service["service"]), None)
+    if found is None:
+        return None
+    tags = tagging.from_list(client.list_tags_for_resource(ResourceARN=found["Arn"])["Tags"])
+    if tags.get(tagging.CLUSTER) != cluster:
+        raise ProvisionError(
+            f"The Cloud Map service {shown_name(service)} already exists, but its tag {tagging.CLUSTER} is not "
+            f"{cluster}: delete it, or choose another dns.cloud_map.service."
+        )
+    return found, tags
+
+
+def shown_name(service: Mapping[str, str]) -> str:
+    """The service's name with its namespace."""
+    return f"{service['service']}.{service['namespace'].rstrip('.').lower()}"
+
+
 class CloudMapService:
     """Creates and updates the service."""
 
@@ -57,31 +84,22 @@ class CloudMapService:
 
         Raises ProvisionError if the service is somebody else's or has records of other types, which cannot be changed.
         """
-        space, shown = find(self._aws, namespace), f"{name}.{namespace.rstrip('.').lower()}"
+        service = {"namespace": namespace, "service": name}
+        space, shown = find(self._aws, namespace), shown_name(service)
         records = [] if space["kind"] == HTTP else [{"Type": kind, "TTL": ttl} for kind in _kinds(ipv6)]
-        present = self._present(space["id"], name)
-        if present is None:
+        found = own(self._aws, self._cluster, space["id"], service)
+        if found is None:
             made = self._create(space["id"], name, shown, records)
             return {"service_id": made.get("Id"), "service_arn": made.get("Arn"), "zone_id": space["zone_id"]}
-        own = tagging.from_list(self._client.list_tags_for_resource(ResourceARN=present["Arn"])["Tags"])
-        if own.get(tagging.CLUSTER) != self._cluster:
-            raise ProvisionError(
-                f"The Cloud Map service {shown} already exists, but its tag {tagging.CLUSTER} is not "
-                f"{self._cluster}: delete it, or choose another dns.cloud_map.service."
-            )
+        present, own_tags = found
         self._records(present, shown, records)
         self._changes.add_tags(
             f"Cloud Map service {shown}",
-            own,
+            own_tags,
             self._tags,
             lambda missing: self._client.tag_resource(ResourceARN=present["Arn"], Tags=tagging.to_list(missing)),
         )
         return {"service_id": present["Id"], "service_arn": present["Arn"], "zone_id": space["zone_id"]}
-
-    def _present(self, namespace_id: str, name: str) -> Mapping[str, Any] | None:
-        filters = [{"Name": "NAMESPACE_ID", "Values": [namespace_id], "Condition": "EQ"}]
-        found = listed(self._client, "list_services", "Services", Filters=filters)
-        return next((service for service in found if service["Name"] == name), None)
 
     def _create(self, namespace_id: str, name: str, shown: str, records: list[dict[str, Any]]) -> Mapping[str, Any]:
         # With weighted routing, answers have a single record.

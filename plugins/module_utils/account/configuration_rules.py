@@ -523,11 +523,11 @@ def _monitoring(config: Mapping[str, Any]) -> Iterator[str]:
                 "operator@example.com, without a name or other characters around it."
             )
     if topic is not None:
-        prefix = f"arn:aws:sns:{config['region']}:{config['account_id']}:"
-        if not re.fullmatch(r"arn:aws[a-z-]*:" + re.escape(prefix[len("arn:aws:") :]) + r"[A-Za-z0-9_-]{1,256}", topic):
+        owner = f":sns:{config['region']}:{config['account_id']}:"
+        if not re.fullmatch(r"arn:aws[a-z-]*" + re.escape(owner) + r"[A-Za-z0-9_-]{1,256}", topic):
             yield (
                 f"monitoring.topic_arn is '{topic}', but alarms can use only topics of their own account and region: "
-                f"use an ARN such as {prefix}alarms."
+                f"use an ARN that ends with {owner} and the topic's name."
             )
         if wanted["emails"]:
             yield "monitoring has both emails and topic_arn: subscribe the addresses to the topic, or remove topic_arn."

@@ -30,6 +30,8 @@ SERVICES: Mapping[str, Sequence[str]] = {
 # Global services, which have an endpoint service in a single region.
 # https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-cross-region-privatelink-support.html
 GLOBAL = {"route53": "us-east-1"}
+# In China and in the European Sovereign Cloud most services have a prefix of their own, but not all.
+PREFIXES = ("com.amazonaws.", "cn.com.amazonaws.", "eu.amazonaws.")
 INTERFACE = "Interface"
 AVAILABLE = "available"
 GONE = ("deleting", "deleted", "failed")
@@ -57,9 +59,19 @@ def needed(config: Mapping[str, Any]) -> list[str]:
     return sorted(endpoint for service, is_called in called.items() if is_called for endpoint in SERVICES[service])
 
 
-def service_name(endpoint: str, region: str) -> str:
-    """EC2's name of the service behind an endpoint."""
-    return f"com.amazonaws.{endpoint}" if endpoint in GLOBAL else f"com.amazonaws.{region}.{endpoint}"
+def service_names(endpoint: str, region: str) -> list[str]:
+    """The names that EC2 can have for the service behind an endpoint; some partitions use several prefixes."""
+    own = endpoint if endpoint in GLOBAL else f"{region}.{endpoint}"
+    return [prefix + own for prefix in PREFIXES]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A service that an endpoint can lead to."""
+
+    service: str
+    # The zones in which the endpoint can have an address; None for all, if the service is in another region.
+    zones: Sequence[str] | None
 
 
 def endpoint_name(cluster: str, endpoint: str) -> str:
@@ -67,29 +79,29 @@ def endpoint_name(cluster: str, endpoint: str) -> str:
     return f"{cluster}-{endpoint}"
 
 
-def zones_of(aws: AwsSession, endpoints: Sequence[str]) -> dict[str, list[str] | None]:
-    """The zones in which each endpoint can have an address; None for all, if its service is in another region.
-
-    Raises ProvisionError for endpoints that do not exist in the region.
-    """
+def offers_of(aws: AwsSession, endpoints: Sequence[str]) -> dict[str, Offer]:
+    """The service behind each endpoint. Raises ProvisionError for endpoints that do not exist in the region."""
     own = {
-        service_name(endpoint, aws.region): endpoint
+        name: endpoint
         for endpoint in endpoints
         if GLOBAL.get(endpoint, aws.region) == aws.region
+        for name in service_names(endpoint, aws.region)
     }
     found = _details(aws, list(own))
-    zones: dict[str, list[str] | None] = {own[detail["ServiceName"]]: detail["AvailabilityZones"] for detail in found}
+    offers = {own[detail["ServiceName"]]: Offer(detail["ServiceName"], detail["AvailabilityZones"]) for detail in found}
     for endpoint in endpoints:
         home = GLOBAL.get(endpoint, aws.region)
-        if home != aws.region and _details(aws, [service_name(endpoint, home)], ServiceRegions=[home]):
-            zones[endpoint] = None
-    missing = [endpoint for endpoint in endpoints if endpoint not in zones]
+        # Other partitions have no such region.
+        if home != aws.region and aws.partition == "aws":
+            for detail in _details(aws, service_names(endpoint, home), ServiceRegions=[home]):
+                offers[endpoint] = Offer(detail["ServiceName"], None)
+    missing = [endpoint for endpoint in endpoints if endpoint not in offers]
     if missing:
         raise ProvisionError(
             f"private_nodes.nat is none, but in the region {aws.region} there is no interface endpoint for "
             f"{', '.join(missing)}: set it to one or per_zone, or remove the settings that need them."
         )
-    return zones
+    return offers
 
 
 def _details(aws: AwsSession, names: Sequence[str], **where: Any) -> list[Mapping[str, Any]]:
@@ -127,23 +139,19 @@ class EndpointPlan:
     def build(self) -> dict[str, Any]:
         """Create the missing endpoints. In check mode the IDs of missing endpoints are None."""
         present = self._present()
-        zones = zones_of(self._aws, self._wanted.services) if self._wanted.services else {}
+        offers = offers_of(self._aws, self._wanted.services) if self._wanted.services else {}
         ids = {
-            service: self._keep(service, present.get(self._service(service)), zones[service])
-            for service in self._wanted.services
+            endpoint: self._keep(endpoint, present.get(offer.service), offer)
+            for endpoint, offer in ((endpoint, offers[endpoint]) for endpoint in self._wanted.services)
         }
         self._wait([identifier for identifier in ids.values() if identifier])
-        wanted = {self._service(identifier) for identifier in ids}
+        wanted = {offer.service for offer in offers.values()}
         self._remove([endpoint for service, endpoint in present.items() if service not in wanted])
         return {"endpoint_ids": ids}
 
-    def _service(self, endpoint: str) -> str:
-        return service_name(endpoint, self._aws.region)
-
     def _name(self, service: str) -> str:
-        own = service[len("com.amazonaws.") :]
-        own = own[len(self._aws.region) + 1 :] if own.startswith(f"{self._aws.region}.") else own
-        return endpoint_name(self._wanted.cluster, own)
+        own = service.split("amazonaws.", 1)[-1]
+        return endpoint_name(self._wanted.cluster, own.removeprefix(f"{self._aws.region}."))
 
     def _found(self) -> list[Mapping[str, Any]]:
         """The cluster's endpoints, of any type and state."""
@@ -170,9 +178,8 @@ class EndpointPlan:
             present[service] = endpoint
         return present
 
-    def _keep(self, endpoint: str, present: Mapping[str, Any] | None, zones: Sequence[str] | None) -> str | None:
-        service = self._service(endpoint)
-        name = self._name(service)
+    def _keep(self, endpoint: str, present: Mapping[str, Any] | None, offer: Offer) -> str | None:
+        name, service, zones = endpoint_name(self._wanted.cluster, endpoint), offer.service, offer.zones
         # In zones without the service, nodes use addresses in other zones.
         subnets = {zone: subnet for zone, subnet in self._wanted.subnets.items() if zones is None or zone in zones}
         if not subnets:
@@ -193,7 +200,7 @@ class EndpointPlan:
                     "private_dns": True,
                     "tags": own_tags,
                 },
-                lambda: self._create(endpoint, list(subnets.values()), own_tags),
+                lambda: self._create(endpoint, service, list(subnets.values()), own_tags),
             )
         identifier: str = present["VpcEndpointId"]
         self._changes.add_tags(
@@ -227,13 +234,13 @@ class EndpointPlan:
             )
         return identifier
 
-    def _create(self, endpoint: str, subnets: Sequence[str | None], own_tags: Mapping[str, str]) -> str:
+    def _create(self, endpoint: str, service: str, subnets: Sequence[str | None], own_tags: Mapping[str, str]) -> str:
         home = GLOBAL.get(endpoint, self._aws.region)
         return once_visible(
             lambda: self._ec2.create_vpc_endpoint(
                 VpcEndpointType=INTERFACE,
                 VpcId=self._wanted.vpc,
-                ServiceName=self._service(endpoint),
+                ServiceName=service,
                 SubnetIds=list(subnets),
                 SecurityGroupIds=[self._wanted.security_group],
                 PrivateDnsEnabled=True,

@@ -83,7 +83,8 @@ class MonitoringResources:
         return {"widgets": [alarms, *(self._widget(*graph) for graph in enumerate(self._graphs()))]}
 
     def _arn(self, service: str, resource: str) -> str:
-        return f"arn:aws:{service}:{self._cluster['region']}:{self._cluster['account_id']}:{resource}"
+        where = (self._cluster[key] for key in ("region", "account_id"))
+        return ":".join(["arn", self._cluster["partition"], service, *where, resource])
 
     def _alarm(
         self, kind: str, periods: int, metric: Mapping[str, Any], suffix: str = "", subject: str = "", missing: str = ""

@@ -54,8 +54,7 @@ def _named(aws: AwsSession, cluster: Mapping[str, Any]) -> Iterator[tuple[str, s
     name = names["unlock_secret"]
     secret = unless_missing(aws.client("secretsmanager").describe_secret, "ResourceNotFoundException", SecretId=name)
     yield "secret", name, _tags(secret)
-    partition = aws.client("ec2").meta.partition
-    arn = f"arn:{partition}:sns:{cluster['region']}:{cluster['account_id']}:{names['alarm_topic']}"
+    arn = f"arn:{aws.partition}:sns:{cluster['region']}:{cluster['account_id']}:{names['alarm_topic']}"
     topic = unless_missing(aws.client("sns").list_tags_for_resource, *NO_TOPIC, ResourceArn=arn)
     yield "topic", names["alarm_topic"], _tags(topic)
     yield "log group", names["log_group"], _log_group(aws, names["log_group"])

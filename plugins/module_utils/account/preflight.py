@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import IPv4Network
 from itertools import zip_longest
 from typing import Any, Callable, Mapping, Sequence
 
+from .._core import dns as record_rules
 from .._core.cluster import MANAGER
+from .._core.errors import SwarmError
 from .._core.names import resource_names
+from .._core.policy import Dns, Policy
+from ..adapters.route53 import Zone
 from ..aws import tags
 from ..aws.aws_session import AWS_ERRORS, AwsSession, ClientError, code, listed, sentence, unless_missing
 from ..aws.provision_error import ProvisionError
 from ..stack import compose
 from ..stack.stack_error import StackError
-from . import bucket, cloud_map_service, configuration_rules, disks, hosted_zone, interface_endpoints, inventory
+from . import (
+    bucket,
+    cloud_map_service,
+    configuration_rules,
+    disks,
+    hosted_zone,
+    interface_endpoints,
+    inventory,
+    security_group_rules,
+)
 from . import configuration_schema as configuration
 from .configuration_schema import suggestion
 from .launch_limits import LaunchLimits, zone_errors
@@ -36,6 +50,7 @@ class Preflight:
         self.warnings = self._limits.warnings
         self.images: dict[str, dict[str, Any]] = {}
         self._available_zones: list[str] = []
+        self.partition = self.dns_suffix = ""
         self.zone_id: str | None = None
         # ID of a key without its alias.
         self.key_id: str | None = None
@@ -45,6 +60,7 @@ class Preflight:
         self.errors += account_errors(self._aws, self._config)
         if self.errors:
             return
+        self.partition, self.dns_suffix = self._aws.partition, self._aws.dns_suffix
         self._collect(self._zones)
         self._collect(self._key_pair)
         self._collect(self._permissions_boundary)
@@ -52,6 +68,7 @@ class Preflight:
         self._collect(self._limits.check_key)
         self._collect(self._images)
         self._collect(self._vpcs)
+        self._collect(self._security_group_rules)
         self._collect(self._dns)
         # The rules refuse invalid names, and so does boto3.
         if configuration_rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
@@ -72,7 +89,7 @@ class Preflight:
     def _collect(self, look: Callable[[], Any]) -> None:
         try:
             look()
-        except ProvisionError as error:
+        except (ProvisionError, SwarmError) as error:
             self._error(str(error))
         except AWS_ERRORS as error:
             self._error(sentence(error))
@@ -114,8 +131,22 @@ class Preflight:
         # The rules refuse both and neither.
         if dns.get("zone"):
             self.zone_id = hosted_zone.find(self._aws, dns["zone"])["id"]
+            if dns["record"]:
+                self._record(Dns(self.zone_id, _plain_record(dns), dns["ttl"], ipv6=dns["ipv6"]))
         if dns.get("cloud_map"):
-            cloud_map_service.find(self._aws, dns["cloud_map"]["namespace"])
+            namespace = cloud_map_service.find(self._aws, dns["cloud_map"]["namespace"])
+            cloud_map_service.own(self._aws, self._config["cluster_name"], namespace["id"], dns["cloud_map"])
+
+    def _record(self, wanted: Dns) -> None:
+        """Say what the agents would refuse."""
+        record = Zone(self._aws, time.time).read(wanted)
+        foreign = record_rules.foreign(
+            record, wanted, Policy(self._config["cluster_name"], {}, region=self._aws.region).owner
+        )
+        if foreign:
+            self._error(foreign)
+        elif wanted.ipv6 and record.ipv6_unowned:
+            self.warnings.append(record_rules.foreign_ipv6(wanted))
 
     def _key(self) -> None:
         self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])
@@ -124,11 +155,11 @@ class Preflight:
         nodes = self._config["private_nodes"]
         if nodes is None or not nodes["endpoints"]:
             return
-        for endpoint, found in interface_endpoints.zones_of(self._aws, nodes["endpoints"]).items():
-            if found is not None and not set(found) & set(self._config["zones"]):
+        for endpoint, offer in interface_endpoints.offers_of(self._aws, nodes["endpoints"]).items():
+            if offer.zones is not None and not set(offer.zones) & set(self._config["zones"]):
                 self._error(
                     f"private_nodes.nat is none, but the interface endpoint for {endpoint} is not available in "
-                    f"the zones {', '.join(self._config['zones'])}: add {' or '.join(found)} to zones."
+                    f"the zones {', '.join(self._config['zones'])}: add {' or '.join(offer.zones)} to zones."
                 )
 
     def _topic(self) -> None:
@@ -276,6 +307,27 @@ class Preflight:
                         "so the two VPCs could never be connected: choose another range."
                     )
 
+    def _security_group_rules(self) -> None:
+        """Ask for the quota only if the default is not enough."""
+        many = {
+            group: found
+            for group, found in security_group_rules.most(self._config).items()
+            if found[0] > security_group_rules.DEFAULT
+        }
+        quota = security_group_rules.quota(self._aws) if many else None
+        for group, (count, variable) in many.items():
+            what = f"{variable} makes {count} rules in the security group {self._config['cluster_name']}-{group}"
+            instead = (
+                f"use fewer ranges, or request an increase of the quota {security_group_rules.QUOTA} of Amazon VPC."
+            )
+            if quota is None:
+                self.warnings.append(
+                    f"{what}, more than AWS's default of {security_group_rules.DEFAULT}, and the account's quota could "
+                    f"not be read: if it is lower, {instead}"
+                )
+            elif count > quota:
+                self._error(f"{what}, but the account allows {quota}: {instead}")
+
     def _clashes(self) -> None:
         cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
         self.errors += clashes(self._aws, {**self._config, "names": self._names})
@@ -410,20 +462,22 @@ def _names(config: Mapping[str, Any]) -> dict[str, str]:
     return resource_names(config["cluster_name"], config["account_id"], config["region"])
 
 
+def _plain_record(dns: Mapping[str, Any]) -> str:
+    return str(dns["record"]).lower().rstrip(".")
+
+
 def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
     """The configuration with what roles also need: names, tags, images, and the hosted zone or Cloud Map name."""
     dns = config["dns"]
     if dns is not None:
-        record = (
-            configuration_rules.service_name(dns["cloud_map"])
-            if dns["cloud_map"]
-            else dns["record"].lower().rstrip(".")
-        )
+        record = configuration_rules.service_name(dns["cloud_map"]) if dns["cloud_map"] else _plain_record(dns)
         dns = {**dns, "record": record, "zone_id": found.zone_id}
     return {
         **config,
         "dns": dns,
         "key_id": found.key_id,
+        "partition": found.partition,
+        "dns_suffix": found.dns_suffix,
         "names": _names(config),
         "tags": tags.of_cluster(config["cluster_name"], config["cluster_tags"]),
         "node_groups": [_complete_group(config, group, found.images) for group in config["node_groups"]],

@@ -8,7 +8,6 @@ from typing import Any, Iterator, Mapping, Sequence
 SINGLE = {
     "KMS key": "key_alias",
     "bucket": "bucket",
-    "lifecycle of the bucket": "bucket",
     "secret": "unlock_secret",
     "event rule": "event_rule",
     "topic": "alarm_topic",

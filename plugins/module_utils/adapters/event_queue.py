@@ -11,6 +11,9 @@ from ..aws.aws_session import AwsSession
 # SQS allows 20 s and 10 messages at most; an answer must come before the client's own timeout.
 LONGEST_WAIT = 18
 BATCH = 10
+# Seconds for which SQS does not deliver a held message again: longer than a pass. If the agent dies, another gets it
+# then.
+HOLD = 120
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,26 @@ class Queue:
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete any number of messages. Raises Unavailable; SQS delivers them again then."""
+        self._change("delete", "delete_message_batch", messages)
+
+    def hold(self, messages: Sequence[Message]) -> None:
+        """Keep any number of messages from being delivered again for ``HOLD`` seconds. Raises Unavailable."""
+        self._change("hold", "change_message_visibility_batch", messages, VisibilityTimeout=HOLD)
+
+    def _change(self, verb: str, operation: str, messages: Sequence[Message], **more: int) -> None:
         failed = []
         for start in range(0, len(messages), BATCH):
             entries = [
-                {"Id": str(number), "ReceiptHandle": message.receipt}
+                {"Id": str(number), "ReceiptHandle": message.receipt, **more}
                 for number, message in enumerate(messages[start : start + BATCH])
             ]
-            with self._aws.asked(f"delete messages of the queue {self._name}"):
-                answer = self._aws.client("sqs").delete_message_batch(QueueUrl=self._address(), Entries=entries)
+            with self._aws.asked(f"{verb} messages of the queue {self._name}"):
+                answer = getattr(self._aws.client("sqs"), operation)(QueueUrl=self._address(), Entries=entries)
             failed += answer.get("Failed", [])
         if failed:
-            raise Unavailable(f"The queue {self._name} kept {len(failed)} messages: {failed[0].get('Message')}.")
+            raise Unavailable(
+                f"The queue {self._name} did not {verb} {len(failed)} messages: {failed[0].get('Message')}."
+            )
 
     def _address(self) -> str:
         if self._url is None:

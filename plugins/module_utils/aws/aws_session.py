@@ -100,6 +100,18 @@ class AwsSession:
         self._made = self._made or self._new_session()
         return self._made
 
+    @property
+    def partition(self) -> str:
+        """The region's partition, such as ``aws-cn``."""
+        return str(self._session.get_partition_for_region(self.region))
+
+    @property
+    def dns_suffix(self) -> str:
+        """The domain of the partition's endpoints."""
+        config = Config(ignore_configured_endpoint_urls=True)
+        client = self._session.client("ec2", region_name=self.region, config=config)
+        return str(client.meta.endpoint_url).rpartition(f"{self.region}.")[2]
+
     def regions(self) -> list[str]:
         """All regions of EC2 that the SDK knows, without a request."""
         return [

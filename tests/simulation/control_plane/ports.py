@@ -342,6 +342,10 @@ class SimQueue:
     def send(self, body: str) -> None:
         self._agent.call(SQS, "send a message", lambda: self._queue.publish(body), write=True)
 
+    def hold(self, messages: Sequence[Message]) -> None:
+        receipts = {message.receipt for message in messages}
+        self._agent.call(SQS, "hold messages", lambda: self._queue.hold(receipts), write=True)
+
     def delete(self, messages: Sequence[Message]) -> None:
         receipts = {message.receipt for message in messages}
         self._agent.call(SQS, "delete messages", lambda: self._queue.delete(receipts), write=True)

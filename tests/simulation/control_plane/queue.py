@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import BATCH, Message
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.event_queue import BATCH, HOLD, Message
 
 from tests.simulation.scheduler import Bell
 
@@ -60,6 +60,13 @@ class Queue:
             self._world.at(VISIBILITY, self.bell.ring)
             found.append(Message(message.receipt, message.body, message.id))
         return found
+
+    def hold(self, receipts: set[str]) -> None:
+        """Deliver the messages with these receipts later."""
+        for message in self._messages:
+            if message.receipt in receipts:
+                message.visible_at = self._world.now + HOLD
+                self._world.at(HOLD, self.bell.ring)
 
     def delete(self, receipts: set[str]) -> None:
         """Delete the messages with these receipts."""

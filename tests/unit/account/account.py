@@ -89,14 +89,21 @@ class Account:
             yield
 
     @contextmanager
-    def refusing(self, operation: str, code: str = "AccessDenied") -> Iterator[None]:
-        """AWS refuses an operation, by default as to one who has no right to it."""
+    def refusing(
+        self, operation: str, code: str = "AccessDenied", message: str = "Forbidden", *, times: int | None = None
+    ) -> Iterator[None]:
+        """AWS refuses an operation, by default as to one who has no right to it, and ``times`` is how often."""
+        left = [None] * times if times is not None else None
         # To a HEAD request there is no answer but the status.
-        error = {"Code": "403" if operation.startswith("Head") else code, "Message": "Forbidden"}
+        error = {"Code": "403" if operation.startswith("Head") else code, "Message": message}
         parsed = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}
 
         def refuse(model: Any, **_: Any) -> Any:
-            return (AWSResponse("", 403, {}, None), parsed) if model.name == operation else None
+            if model.name != operation or left == []:
+                return None
+            if left:
+                left.pop()
+            return AWSResponse("", 403, {}, None), parsed
 
         with _hooked("before-call", refuse):
             yield

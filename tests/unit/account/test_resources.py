@@ -171,6 +171,20 @@ def test_a_security_group_that_a_foreign_group_references_is_kept(world: Account
     assert {resource["id"] for resource in left} >= {made, ours}
 
 
+def test_what_guard_duty_made_in_the_vpc_goes_with_it(world: Account, zone: str) -> None:
+    before = inventory.resources()
+    whole.build(world)
+    whole.guard_duty(world.aws)
+    planned = whole.destroy(world, check=True)
+    assert planned["left"] == []
+    made = [
+        change["before"]["note"] for change in planned["diff"] if change["before"].get("note") == "made by GuardDuty"
+    ]
+    assert len(made) == 2
+    whole.destroy(world)
+    assert inventory.resources() == before
+
+
 def test_kept_backups_keep_the_keys_that_decrypt_them(world: Account, zone: str) -> None:
     fill(world, zone)
     done = whole.destroy(world, keep_backups=True)
@@ -254,6 +268,29 @@ def test_a_denied_read_is_never_taken_for_a_missing_resource(
             assert writes == []
 
 
+@pytest.mark.parametrize(
+    ("operation", "code", "message"),
+    [
+        ("ReleaseAddress", "InvalidIPAddress.InUse", "The address is in use."),
+        ("DeleteNetworkInterface", "InvalidParameterValue", "Network interface eni-1 is currently in use."),
+        ("DeleteNetworkInterface", "InvalidNetworkInterface.InUse", ""),
+        ("DeleteVolume", "VolumeInUse", "Volume vol-1 is currently attached to i-1"),
+    ],
+)
+def test_a_resource_that_is_in_use_for_a_moment_is_deleted(
+    world: Account, operation: str, code: str, message: str
+) -> None:
+    whole.build(world)
+    world.aws.client("ec2").create_volume(
+        AvailabilityZone=ZONES[0], Size=8, TagSpecifications=tagged("volume", CLUSTER)
+    )
+    world.aws.client("ec2").create_network_interface(
+        SubnetId=subnet_of(world.aws, ZONES[0]), TagSpecifications=tagged("network-interface", CLUSTER)
+    )
+    with world.refusing(operation, code, message, times=3):
+        assert whole.destroy(world)["left"] == []
+
+
 def test_a_resource_that_stays_in_use_is_named_with_the_reason(world: Account) -> None:
     whole.build(world)
     with (
@@ -284,6 +321,18 @@ def test_a_resource_that_the_configuration_does_not_need_is_an_orphan(world: Acc
         "Cloud Map service www.cloud.test": "dns.cloud_map is not set",
     }
     assert found["old_versions"] == {groups.MANAGER: 1}
+
+
+def test_the_plan_reads_only_the_declared_zone(world: Account, zone: str) -> None:
+    whole.build(world)
+    whole.publish(world.aws, zone)
+    for number in range(3):
+        world.aws.client("route53").create_hosted_zone(Name=f"other{number}.test", CallerReference=str(number))
+    dns = {"record": "new.swarm.test", "cloud_map": None, "zone_id": zone}
+    with world.recording():
+        found = whole.look(world, whole.configuration(dns=dns))
+        assert world.reads.count("ListResourceRecordSets") == 1
+    assert f"DNS record {whole.RECORD}" in {orphan["resource"].split(" (")[0] for orphan in found["orphans"]}
 
 
 # What stands on what

@@ -137,3 +137,22 @@ def endpoint(aws: AwsSession) -> str:
         TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": TAG}],
     )
     return str(made["VpcEndpoint"]["VpcEndpointId"])
+
+
+def guard_duty(aws: AwsSession) -> None:
+    """The endpoint and the security group that GuardDuty's runtime monitoring makes in a VPC with instances."""
+    vpc, tags = vpc_of(aws), [{"Key": "GuardDutyManaged", "Value": "true"}]
+    group = aws.client("ec2").create_security_group(
+        GroupName=f"GuardDutyManagedSecurityGroup-{vpc}",
+        Description="Associated with VPC",
+        VpcId=vpc,
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+    )
+    aws.client("ec2").create_vpc_endpoint(
+        VpcEndpointType="Interface",
+        VpcId=vpc,
+        ServiceName=f"com.amazonaws.{REGION}.guardduty-data",
+        SubnetIds=[subnet_of(aws, zone) for zone in ZONES],
+        SecurityGroupIds=[group["GroupId"]],
+        TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": tags}],
+    )

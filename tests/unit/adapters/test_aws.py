@@ -343,7 +343,11 @@ def test_a_message_is_received_until_it_is_deleted(aws, account):
     assert message.body == "hello"
     queue.send("more")
     assert {received.body for received in queue.receive(0)} == {"hello", "more"}
-    queue.delete(queue.receive(0))
+    received = queue.receive(0)
+    queue.hold(received)
+    assert queue.receive(0) == []
+    assert queue.depth() == 0
+    queue.delete(received)
     assert queue.receive(0) == []
     with pytest.raises(Unavailable, match="other-events"):
         Queue(aws, "other-events").receive(0)

@@ -37,6 +37,7 @@ class FakeKeeper:
         self.last: Policy | None = None
         self.messages: list[Message] = []
         self.deleted: list[str] = []
+        self.held: list[str] = []
         self.statuses: list[dict] = []
         self.applied: list[str] = []
         self.listed: list[tuple[str, ...]] = []
@@ -103,6 +104,9 @@ class FakeKeeper:
             self.clock.wait(seconds, "messages")
         found, self.messages = self.messages, []
         return found
+
+    def hold(self, messages):
+        self.held += [message.receipt for message in messages]
 
     def delete(self, messages):
         self.deleted += [message.receipt for message in messages]
@@ -208,10 +212,45 @@ def test_fault_17_an_unreadable_message_is_left_to_the_dead_letter_queue(bench):
         Message("test", '{"Event": "x"}', "m3"),
     ]
     assert bench.turn() == 0
-    assert bench.control_plane.deleted == []
     bench.turn()
     assert bench.control_plane.deleted == ["good"]
     assert sum("dead-letter queue" in line["message"] for line in bench.lines("warning")) == 2
+
+
+def test_a_message_is_deleted_before_a_pass_that_may_outlast_its_visibility(bench):
+    bench.control_plane.messages = [Message("r1", GOOD, "m1")]
+    bench.turn()
+    assert bench.control_plane.deleted == ["r1"]
+
+
+def test_an_interruption_is_held_during_each_pass_until_the_node_has_it(bench):
+    bench.control_plane.messages = [Message("spot", json.dumps(SPOT), "m1")]
+    for _ in range(4):
+        bench.turn()
+    # The pass of the first turn did not know the message yet.
+    assert bench.control_plane.held == ["spot"] * 3
+
+
+def changed(instance: str, state: str = "terminated") -> str:
+    detail = {"instance-id": instance, "state": state}
+    return json.dumps({"detail-type": "EC2 Instance State-change Notification", "detail": detail})
+
+
+def test_a_foreign_instances_state_starts_no_pass(bench):
+    bench.control_plane.messages = [
+        Message(f"r{number}", changed(f"i-other{number}"), f"m{number}") for number in range(3)
+    ]
+    assert bench.turn() == 30
+    assert bench.control_plane.deleted == ["r0", "r1", "r2"]
+    bench.control_plane.messages = [Message("other", changed("i-other"), "m8"), Message("own", changed("i-001"), "m9")]
+    assert bench.turn() == 0
+    assert bench.control_plane.deleted[3:] == ["other", "own"]
+
+
+def test_an_instances_state_starts_a_pass_while_the_instances_are_unknown(bench):
+    bench.control_plane.cluster = replace(QUIET, instances=None)
+    bench.control_plane.messages = [Message("r1", changed("i-other"), "m1")]
+    assert bench.turn() == 0
 
 
 @pytest.mark.fault(28)

@@ -67,6 +67,88 @@ def refusal(aws_account: Account, inventories: dict[str, Any] | None = None, **c
     return str(raised.value)
 
 
+SERVICE = {"cloud_map": {"namespace": "example.internal", "service": "taken"}}
+TAKEN = {
+    "cname.example.com": (
+        {"Type": "CNAME", "TTL": 60, "ResourceRecords": [{"Value": "shop.example.net"}]},
+        "is a CNAME",
+    ),
+    "page.example.com": (
+        {"Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "198.51.100.7"}]},
+        "exists already, and",
+    ),
+    "_swarm-aws.shop.example.com": (
+        {
+            "Type": "TXT",
+            "TTL": 60,
+            "ResourceRecords": [{"Value": '"heritage=swarm.aws,cluster=other,region=eu-west-1"'}],
+        },
+        "belongs to 'heritage=swarm.aws,cluster=other,region=eu-west-1'",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def taken(aws_account: Account) -> Account:
+    """Records and a Cloud Map service that are not the cluster's."""
+    route53, discovery = (aws_account.aws.client(service) for service in ("route53", "servicediscovery"))
+    records = [{"Name": name, **record} for name, (record, _said) in TAKEN.items()]
+    records.append({"Name": "ours.example.com", **TAKEN["page.example.com"][0]})
+    owner = {
+        "Type": "TXT",
+        "TTL": 300,
+        "ResourceRecords": [{"Value": '"heritage=swarm.aws,cluster=example,region=eu-west-1"'}],
+    }
+    records.append({"Name": "_swarm-aws.ours.example.com", **owner})
+    six = {"Type": "AAAA", "TTL": 60, "ResourceRecords": [{"Value": "2001:db8::7"}]}
+    records.append({"Name": "ours.example.com", **six})
+    changes = [{"Action": "CREATE", "ResourceRecordSet": record} for record in records]
+    zone = route53.list_hosted_zones()["HostedZones"][0]["Id"]
+    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    discovery.create_service(Name="taken", NamespaceId=discovery.list_namespaces()["Namespaces"][0]["Id"])
+    return aws_account
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_record_that_is_somebody_elses_is_refused(taken: Account, name: str) -> None:
+    record = name.removeprefix("_swarm-aws.")
+    said = refusal(taken, dns={"zone": "example.com", "record": record.upper()})
+    assert f"{record} {TAKEN[name][1]}" in said
+    assert "choose another dns.record" in said
+
+
+def test_the_clusters_own_record_and_a_free_name_are_accepted(taken: Account) -> None:
+    for record in ("ours.example.com", "free.example.com"):
+        assert check(taken, dns={"zone": "example.com", "record": record})["warnings"] == []
+
+
+def test_a_foreign_aaaa_record_beside_the_clusters_is_a_warning(taken: Account) -> None:
+    dns = {"zone": "example.com", "record": "ours.example.com", "ipv6": True}
+    (said,) = check(taken, dns=dns)["warnings"]
+    assert "has an AAAA record that is not this cluster's" in said
+
+
+def test_a_cloud_map_service_that_is_somebody_elses_is_refused(taken: Account) -> None:
+    assert "The Cloud Map service taken.example.internal already exists, but its tag" in refusal(taken, dns=SERVICE)
+
+
+MANY = [f"198.51.100.{number}/32" for number in range(61)]
+
+
+def test_more_rules_than_the_quota_of_a_security_group_are_refused(aws_account: Account) -> None:
+    ports = [{"port": 80, "from": [*MANY[:60], "2001:db8::/32"]}]
+    assert check(aws_account, published_ports=ports, ssh_access=MANY[:56], dns={**DNS, "ipv6": True})["warnings"] == []
+    said = refusal(aws_account, published_ports=[{"port": 80, "from": MANY}], ssh_access=MANY[:57])
+    assert "ssh_access makes 61 rules in the security group example-member, but the account allows 60: use" in said
+    assert "published_ports makes 61 rules in the security group example-edge, but the account allows 60: use" in said
+
+
+def test_a_quota_of_rules_that_cannot_be_read_is_a_warning(aws_account: Account) -> None:
+    with aws_account.refusing("GetServiceQuota"):
+        (said,) = check(aws_account, published_ports=[{"port": 80, "from": MANY}])["warnings"]
+    assert "more than AWS's default of 60, and the account's quota could not be read: if it is lower, use" in said
+
+
 def test_without_a_spec_only_the_account_and_the_inventory_are_checked(aws_account: Account) -> None:
     def check(account_id: Any, cluster_name: Any) -> dict[str, Any]:
         config = {"account_id": account_id, "cluster_name": cluster_name}

@@ -114,7 +114,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
         ({"monitoring": {"certificate_days": 0}}, "monitoring.certificate_days is 0, but must be 1 or more."),
         (
             {"monitoring": {"topic_arn": "arn:aws:sns:us-east-1:123456789012:alarms"}},
-            "alarms can use only topics of their own account and region: use an ARN such as arn:aws:sns:eu-west-1:",
+            "alarms can use only topics of their own account and region: use an ARN that ends with :sns:eu-west-1:",
         ),
         (
             {"monitoring": {"topic_arn": "arn:aws:sns:eu-west-1:123456789012:a", "emails": ["a@example.com"]}},

@@ -77,4 +77,9 @@ def test_registration_needs_permissions_for_the_service_and_the_record(aws: Litt
     assert without.list_instances(ServiceId=service)["Instances"] == []
     foreign = aws.acting("servicediscovery", "other", other, writing)
     assert refused(foreign.register_instance, **asked) == "AccessDeniedException"
-    assert aws.acting("servicediscovery", "node", registering, writing).register_instance(**asked)["OperationId"]
+    blind = aws.acting("servicediscovery", "blind", registering, writing)
+    assert refused(blind.register_instance, **asked) == "AccessDeniedException"
+    looking = allow("route53:GetHealthCheck")
+    assert aws.acting("servicediscovery", "node", registering, writing, looking).register_instance(**asked)[
+        "OperationId"
+    ]

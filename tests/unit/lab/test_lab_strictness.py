@@ -165,6 +165,16 @@ def test_resources_in_use_cannot_be_deleted(aws: LittleAws, network: Network) ->
     assert network.vpc not in aws.machines.vpcs
 
 
+def test_a_security_group_has_no_name_like_an_id_and_few_rules(aws: LittleAws, network: Network) -> None:
+    ec2 = aws.client("ec2")
+    made = {"Description": "sg", "VpcId": network.vpc}
+    assert refused(ec2.create_security_group, GroupName="sg-member", **made) == "InvalidParameterValue"
+    ranges = [{"CidrIp": f"198.51.100.{number}/32"} for number in range(61)]
+    rule = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": ranges}
+    authorize = ec2.authorize_security_group_ingress
+    assert refused(authorize, GroupId=network.group, IpPermissions=[rule]) == "RulesPerSecurityGroupLimitExceeded"
+
+
 def test_a_role_in_use_cannot_be_deleted(aws: LittleAws) -> None:
     aws.role("node", allow("s3:*"))
     iam = aws.client("iam")

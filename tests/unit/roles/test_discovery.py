@@ -21,7 +21,7 @@ TASKS = [
     "Create the KMS key",
     "Create the secret for the unlock keys",
     "Create the bucket",
-    "Create the lifecycle rule",
+    "Create the lifecycle rules",
     "Write the agents' policy",
     "Upload the agent",
 ]
@@ -65,9 +65,14 @@ def test_the_first_run_creates_every_declared_resource(account: RolesAccount, fi
     assert found["key"] == (key, 1, True)
     default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
     assert found["encryption"] == [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
-    (rule,) = found["lifecycle"]
-    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
-    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    rules = {rule["Filter"]["Prefix"]: rule for rule in found["lifecycle"]}
+    assert rules[""]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    kept = {prefix: rule["NoncurrentVersionExpiration"]["NoncurrentDays"] for prefix, rule in rules.items()}
+    # Objects that are written every minute, and what Ansible's connection through Session Manager transfers.
+    assert kept == {"": 30, "manager/": 1, "worker/": 1, "i-": 1}
+    assert {prefix: rule.get("Expiration") for prefix, rule in rules.items() if "Expiration" in rule} == {
+        "i-": {"Days": 1}
+    }
     tags = {"team": "blue", "cost": "7", "swarm.aws/cluster": CLUSTER}
     assert [found["tags"][what] for what in ("key", "secret", "bucket")] == [tags] * 3
 

@@ -54,6 +54,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
             "cluster_name": "example",
             "account_id": "123456789012",
             "region": "eu-west-1",
+            "dns_suffix": "amazonaws.com",
             "session_manager": True,
             "logs": {"retention_days": 30, "mib_per_day": 100},
             "names": resource_names("example", "123456789012", "eu-west-1"),

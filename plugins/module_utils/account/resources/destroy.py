@@ -78,7 +78,14 @@ REQUESTS: Mapping[str, Tuple[str, str, Callable[[Resource], Mapping[str, Any]]]]
     ),
 }
 # AWS may still be deleting a dependent resource, such as the interface of a terminated instance.
-IN_USE = ("DependencyViolation", "DeleteConflict", "ResourceInUse", "BucketNotEmpty", "ScalingActivityInProgress")
+IN_USE = (
+    "DependencyViolation",
+    "DeleteConflict",
+    "ResourceInUse",
+    "BucketNotEmpty",
+    "ScalingActivityInProgress",
+    "VolumeInUse",
+)
 # Seconds in which AWS may show a deleted resource; a queue takes one minute. Passes in this time also delete what was
 # created meanwhile, such as by an agent that could still write.
 LINGERING = 180
@@ -156,7 +163,7 @@ class Destroyer:
             except ClientError as error:
                 if _is_missing(error):
                     return True
-                if code(error) not in IN_USE:
+                if not _is_in_use(error):
                     raise
                 last[:] = [error]
                 return False
@@ -267,6 +274,11 @@ class Destroyer:
 
 def _method(resource: Resource) -> str:
     return resource.kind.lower().replace(" ", "_")
+
+
+def _is_in_use(error: ClientError) -> bool:
+    """For a network interface in use EC2 only says so, with a general code."""
+    return code(error) in IN_USE or code(error).endswith(".InUse") or "currently in use" in str(error)
 
 
 def _is_missing(error: ClientError) -> bool:

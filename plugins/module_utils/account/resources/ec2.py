@@ -11,6 +11,9 @@ from .model import Resource
 
 Found = Mapping[str, Any]
 FOREIGN = "it is not this cluster's"
+# The tag of the endpoint and the security group that GuardDuty makes in a VPC with instances, and leaves there
+# (https://github.com/hashicorp/terraform-provider-aws/pull/46953).
+GUARD_DUTY = "GuardDutyManaged"
 # The types of the interfaces of NAT gateways and of endpoints.
 THEIR_OWN = ("nat_gateway", "vpc_endpoint")
 
@@ -66,7 +69,10 @@ class Ec2Survey:
 
     def _resource(self, kind: str, found: Found, key: str, on: Iterable[str | None] = (), **more: Any) -> Resource:
         own = tags.from_list(found.get("Tags") or found.get("TagSet") or [])
-        more.setdefault("kept", "" if own.get(tags.CLUSTER) == self._cluster else FOREIGN)
+        if own.get(GUARD_DUTY) == "true":
+            more.setdefault("note", "made by GuardDuty")
+        elif own.get(tags.CLUSTER) != self._cluster:
+            more.setdefault("kept", FOREIGN)
         name = own.get("Name") or found.get("GroupName") or ""
         return Resource(kind, found[key], name, on=tuple(identifier for identifier in on if identifier), **more)
 

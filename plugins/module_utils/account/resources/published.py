@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
+from typing import Iterator
 
 from ..._core.dns import BOTH, OWNER_PREFIX, owns_ipv6
 from ..._core.policy import Policy
@@ -11,16 +11,18 @@ from ...aws.aws_session import AwsSession, ClientError, code, listed, unless_mis
 from .model import Resource
 
 
-def owned_records(aws: AwsSession, cluster: str) -> Iterator[Resource]:
-    """The cluster's records in all public zones of the account, each with its TXT ownership record."""
+def owned_records(aws: AwsSession, cluster: str, zone_id: str | None) -> Iterator[Resource]:
+    """The cluster's records, each with its TXT ownership record: in a zone, or in all public zones of the account."""
     owner = Policy(cluster, {}, region=aws.region).owner
+    if zone_id is not None:
+        yield from _in_zone(aws, zone_id, owner)
+        return
     for zone in listed(aws.client("route53"), "list_hosted_zones", "HostedZones"):
         if not zone.get("Config", {}).get("PrivateZone"):
-            yield from _in_zone(aws, zone, owner)
+            yield from _in_zone(aws, zone["Id"].rsplit("/", 1)[-1], owner)
 
 
-def _in_zone(aws: AwsSession, zone: Mapping[str, Any], owner: str) -> Iterator[Resource]:
-    identifier = zone["Id"].rsplit("/", 1)[-1]
+def _in_zone(aws: AwsSession, identifier: str, owner: str) -> Iterator[Resource]:
     found = listed(aws.client("route53"), "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier)
     # The zone may be deleted meanwhile.
     sets = unless_missing(lambda: list(found), "NoSuchHostedZone") or []

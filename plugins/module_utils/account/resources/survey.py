@@ -23,9 +23,12 @@ UNKNOWN = "swarm.aws does not create this kind, and cannot delete it"
 class Survey:
     """Queries every service that a cluster uses, and the tagging service for all others."""
 
-    def __init__(self, aws: AwsSession, cluster: str, account: str, *, keep_backups: bool = False) -> None:
+    def __init__(
+        self, aws: AwsSession, cluster: str, account: str, *, keep_backups: bool = False, zone_id: str | None = None
+    ) -> None:
+        """``zone_id`` is the only hosted zone to read, if any: Route 53 allows an account few requests a second."""
         self._aws, self.cluster, self._account = aws, cluster, account
-        self._keep_backups = keep_backups
+        self._keep_backups, self._zone_id = keep_backups, zone_id
         self._names = names.resource_names(cluster, account, aws.region)
         self.bucket = self._names["bucket"]
 
@@ -37,7 +40,7 @@ class Survey:
             *self._queues(),
             *self._rules(),
             *self._watchers(),
-            *owned_records(self._aws, self.cluster),
+            *owned_records(self._aws, self.cluster, self._zone_id),
             *owned_services(self._aws, self.cluster),
             *self._roles(),
             *self._keys(),
@@ -111,7 +114,7 @@ class Survey:
             yield Resource("event rule", f"rule/{name}", name, facts={"arn": rule["Arn"]})
 
     def _queue_arn(self, name: str) -> str:
-        return f"arn:{self._partition}:sqs:{self._aws.region}:{self._account}:{name}"
+        return f"arn:{self._aws.partition}:sqs:{self._aws.region}:{self._account}:{name}"
 
     # Monitoring
 
@@ -126,7 +129,7 @@ class Survey:
             # Dashboards have no tags: the name identifies it.
             yield Resource("dashboard", f"dashboard/{dashboard}", dashboard)
         name = self._names["alarm_topic"]
-        arn = f"arn:{self._partition}:sns:{self._aws.region}:{self._account}:{name}"
+        arn = f"arn:{self._aws.partition}:sns:{self._aws.region}:{self._account}:{name}"
         found = unless_missing(sns.list_tags_for_resource, *NO_TOPIC, ResourceArn=arn)
         if found and tags.from_list(found["Tags"]).get(tags.CLUSTER) == self.cluster:
             yield Resource("topic", f"topic/{name}", name, facts={"arn": arn})
@@ -227,7 +230,9 @@ class Survey:
         note = f"{count} backup{'' if count == 1 else 's'}, the newest is {max(backups)}" if backups else ""
         kept = "keep_backups is set" if backups and self._keep_backups else ""
         on = (f"alias/{self.cluster}-swarm", *self._keys_of_the_bucket())
-        yield Resource("bucket", name, on=on, note=note, kept=kept, facts={"arn": f"arn:{self._partition}:s3:::{name}"})
+        yield Resource(
+            "bucket", name, on=on, note=note, kept=kept, facts={"arn": f"arn:{self._aws.partition}:s3:::{name}"}
+        )
         if others or (backups and not kept):
             yield Resource(
                 "objects of the bucket",
@@ -337,10 +342,6 @@ class Survey:
     def _tagged_profile(self, arn: str) -> Resource | None:
         described, name = self._aws.client("iam").get_instance_profile, arn.rsplit("/", 1)[-1]
         return _unknown(arn) if unless_missing(described, "NoSuchEntity", InstanceProfileName=name) else None
-
-    @property
-    def _partition(self) -> str:
-        return self._aws.client("ec2").meta.partition
 
 
 # Kinds that EC2 itself reports, more up to date than the tagging service.
