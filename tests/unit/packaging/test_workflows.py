@@ -1,0 +1,89 @@
+"""The workflows and policies of docs/ci-cd: valid files, pinned actions, and no more permissions than their jobs need."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.aws.iam.conditions import wildcard
+from lab.aws.iam.policy import listed
+from tests.lab.permissions import policies
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "docs/ci-cd"
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yml"))}
+JOBS = {f"{name}/{key}": job for name, workflow in WORKFLOWS.items() for key, job in workflow["jobs"].items()}
+READS = {"contents": "read", "id-token": "write"}
+
+
+def steps() -> Iterator[dict[str, Any]]:
+    for job in JOBS.values():
+        yield from job["steps"]
+
+
+def test_every_script_is_valid_shell_without_interpolation() -> None:
+    scripts = [step["run"] for step in steps() if "run" in step]
+    assert len(scripts) > 5
+    for script in scripts:
+        # A value in the text of a script could be a command.
+        assert "${{" not in script
+        done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_action_is_pinned_to_a_version() -> None:
+    actions = {step["uses"] for step in steps() if "uses" in step}
+    assert actions
+    assert [name for name in actions if not re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|[0-9a-f]{40})", name)] == []
+
+
+def test_a_job_has_only_the_permissions_that_it_needs() -> None:
+    assert [workflow["permissions"] for workflow in WORKFLOWS.values()] == [{}, {}]
+    assert {name: job["permissions"] for name, job in JOBS.items()} == {
+        "cluster/plan": {**READS, "pull-requests": "write"},
+        "cluster/apply": READS,
+        "deploy/deploy": READS,
+    }
+    assert "secrets." not in "".join(path.read_text() for path in FOLDER.glob("*.yml"))
+    assert all(step["with"]["persist-credentials"] is False for step in steps() if "/checkout@" in step.get("uses", ""))
+
+
+@pytest.mark.parametrize("name", ["cluster/apply", "deploy/deploy"])
+def test_two_jobs_that_change_the_cluster_never_overlap(name: str) -> None:
+    job = JOBS[name]
+    assert job["concurrency"] == {"group": "cluster", "cancel-in-progress": False, "queue": "max"}
+    assert job["environment"] == "production"
+    # The credentials are valid for an hour.
+    assert job["timeout-minutes"] < 60
+
+
+def test_a_pull_request_of_a_fork_gets_no_plan() -> None:
+    plan = JOBS["cluster/plan"]
+    assert "head.repo.full_name == github.repository" in plan["if"]
+    assert "environment" not in plan
+    # YAML 1.1 reads the key `on` as true.
+    assert "pull_request_target" not in WORKFLOWS["cluster"][True]
+
+
+def test_every_playbook_of_a_workflow_exists() -> None:
+    named = re.findall(r"swarm\.aws\.(\w+)", "".join(step.get("run", "") for step in steps()))
+    assert named == ["plan", "site", "deploy"]
+    assert all((ROOT / f"playbooks/{name}.yml").is_file() for name in named)
+
+
+def test_the_trust_policy_names_one_audience_and_one_subject() -> None:
+    (statement,) = json.loads((FOLDER / "trust.json").read_text())["Statement"]
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "token.actions.githubusercontent.com:aud": "sts.amazonaws.com",
+            "token.actions.githubusercontent.com:sub": "SUBJECT",
+        }
+    }
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
