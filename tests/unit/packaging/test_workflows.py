@@ -1,4 +1,4 @@
-"""The workflows and policies of docs/ci-cd: valid files, pinned actions, and no more permissions than their jobs need."""
+"""The workflows and policies of docs/ci-cd: valid, pinned, and with no more permissions than their jobs need."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.aws.iam.conditions import wildcard
-from lab.aws.iam.policy import listed
-from tests.lab.permissions import policies
+from tests.lab.permissions import VALUES, policies, size
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs/ci-cd"
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yml"))}
 JOBS = {f"{name}/{key}": job for name, workflow in WORKFLOWS.items() for key, job in workflow["jobs"].items()}
 READS = {"contents": "read", "id-token": "write"}
+READING = ("Describe", "Get", "List")
+# Whoever can open a pull request can read these, so only the objects that a plan compares are allowed.
+SECRET = ("s3:GetObject", "s3:GetObjectTagging", "secretsmanager:GetSecretValue")
 
 
 def steps() -> Iterator[dict[str, Any]]:
@@ -87,3 +88,22 @@ def test_the_trust_policy_names_one_audience_and_one_subject() -> None:
         }
     }
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+
+
+def test_a_plan_may_read_what_an_operator_may_except_secrets() -> None:
+    made = json.loads((FOLDER / "plan.json").read_text())
+    *reading, objects, keys = made["Statement"]
+    own = policies({name: name for name in VALUES})
+    expected = []
+    for statement in (*own["instances"]["Statement"], *own["services"]["Statement"]):
+        actions = [
+            name for name in statement["Action"] if name.split(":")[1].startswith(READING) and name not in SECRET
+        ]
+        if actions and not statement["Sid"].startswith("Delete"):
+            expected.append({**statement, "Sid": statement["Sid"].replace("Manage", "Read"), "Action": actions})
+    assert reading == expected
+    bucket = "arn:aws:s3:::CLUSTER-swarm-ACCOUNT-REGION"
+    assert objects["Resource"] == [f"{bucket}/agent/*", f"{bucket}/policy.json"]
+    assert keys["Action"] == ["kms:Decrypt"]
+    assert keys["Condition"]["StringEquals"]["kms:ViaService"] == "s3.REGION.amazonaws.com"
+    assert size(made) <= 6144, "the limit of a managed policy"
