@@ -43,7 +43,7 @@ def for_the_site(app, name, source):
     # Where a reader of the checkout finds a module's source, one of the site finds its page.
     source[0] = re.sub(r"\(\.\./plugins/modules/(\w+)\.py\)", r"(collections/\1_module.rst)", source[0])
     if name == "index":
-        source[0] = navigation(source[0].replace("](docs/", "](").replace("[COPYING](COPYING)", "COPYING"))
+        source[0] = navigation(re.sub(r"\[([A-Z]+(\.md)?)\]\(\1\)", r"\1", source[0].replace("](docs/", "](")))
 
 
 def navigation(readme):

@@ -73,6 +73,9 @@ NOWHERE = {
     r"make audit": "Prowler is two gigabytes",
     r"tools/molecule .*": "the scenarios take longer than all tests",
     r"aws ssm .*": "Session Manager's agent takes its commands from AWS",
+    r"aws iam create-(open-id-connect-provider|role) .*": "only GitHub signs its tokens",
+    r"export (TRAEFIK|PORTAINER|GRAFANA)_.*": "the lab has no images of these stacks",
+    r"ansible-galaxy collection publish .*": "it would publish the collection",
     r"dig .*": "the tests have their own resolver",
     r"ansible-builder build .*": "it pulls base images from registries; the linters check its files",
 }

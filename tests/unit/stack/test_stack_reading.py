@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -575,3 +576,46 @@ def test_the_edge_without_a_certificate_is_refused(pytestconfig: pytest.Config, 
         own(pytestconfig.rootpath, "edge")
     with pytest.raises(StackError, match=r"fullchain\.pem', which cannot be read"):
         own(pytestconfig.rootpath, "edge", EDGE_CERTIFICATE=str(tmp_path))
+
+
+# Their images cannot be had on the lab, so no test runs them.
+STARTERS = {
+    "traefik": {"TRAEFIK_EMAIL": "a@example.com", "TRAEFIK_HOST": "traefik.example.com", "TRAEFIK_USERS": "the file"},
+    "portainer": {"PORTAINER_PASSWORD": "the file"},
+    "grafana": {"GRAFANA_PASSWORD": "the file"},
+}
+
+
+@pytest.fixture(params=STARTERS)
+def starter(request: pytest.FixtureRequest, pytestconfig: pytest.Config, tmp_path: Path) -> Definition:
+    (tmp_path / "secret").write_text("a secret")
+    given = {
+        name: str(tmp_path / "secret") if value == "the file" else value
+        for name, value in STARTERS[request.param].items()
+    }
+    return own(pytestconfig.rootpath, request.param, **given)
+
+
+def test_docker_reads_a_starter_stack_without_a_warning(starter: Definition) -> None:
+    assert starter.warnings == ()
+    assert [blob.data for blob in starter.secrets] == [b"a secret"]
+    for name, options in starter.document["services"].items():
+        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+(\.\d+)?", options["image"]), name
+        assert options["deploy"]["resources"]["limits"]["memory"], name
+        assert options["deploy"]["update_config"]["failure_action"] == "rollback", name
+
+
+def test_no_service_with_a_port_controls_an_engine(starter: Definition) -> None:
+    for options in starter.document["services"].values():
+        mounted = [volume.get("source") for volume in options.get("volumes", [])]
+        assert "/var/run/docker.sock" not in mounted or "ports" not in options
+
+
+@pytest.mark.parametrize(("stack", "variable"), [(stack, name) for stack, given in STARTERS.items() for name in given])
+def test_a_starter_stack_without_a_required_value_is_refused(
+    pytestconfig: pytest.Config, tmp_path: Path, stack: str, variable: str
+) -> None:
+    (tmp_path / "secret").write_text("a secret")
+    given = {name: str(tmp_path / "secret") for name in STARTERS[stack] if name != variable}
+    with pytest.raises(StackError, match=variable):
+        own(pytestconfig.rootpath, stack, **given)
