@@ -43,7 +43,9 @@ options:
     type: dict
     required: true
   launch_timeout:
-    description: Seconds after which an instance that has not joined is replaced.
+    description: >-
+      Seconds after which Auto Scaling replaces an instance that has not joined; at least 300 more than a group's
+      C(launch_seconds), after which the agents do.
     type: int
     default: 900
   termination_timeout:

@@ -63,6 +63,12 @@ def test_the_agent_has_the_checksum_of_its_unit(host: Host) -> None:
     assert host.file(f"{AGENT}/swarm-agent.pyz").sha256sum in wanted
 
 
+def test_the_journal_has_the_seconds_of_the_first_boot(host: Host) -> None:
+    said = host.check_output("journalctl --no-pager --unit cloud-final --unit swarm-agent")
+    for step in ("swarm-setup: Python packages ready in ", "swarm-setup: node set up in ", " was downloaded in "):
+        assert step in said
+
+
 def test_the_agent_is_enabled_running_and_has_never_restarted(host: Host) -> None:
     assert host.service("swarm-agent").is_enabled
     assert host.service("swarm-agent").is_running

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import NODE_PYTHON
 from ansible_collections.swarm.aws.plugins.module_utils.account import bundle
 
 pytestmark = pytest.mark.real(
@@ -64,6 +65,7 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
     for path in tmp_path.rglob("*.py"):
         path.touch()
     assert bundle.pack(tmp_path) == first
+    assert first.startswith(f"#!{NODE_PYTHON}\n".encode())
     (tmp_path / "runtime/swarm_agent/more.py").write_text("MORE = 1\n")
     assert bundle.pack(tmp_path) != first
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import NODE_PYTHON
 from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules, disks
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config, Logs
@@ -140,6 +141,22 @@ def test_the_agent_is_fetched_by_its_checksum_and_watched(node_os: str) -> None:
     assert (unit["Service"]["Type"], unit["Service"]["Restart"]) == ("notify", "on-failure")
     assert "WatchdogSec" in unit["Service"]
     assert "docker.service" in unit["Unit"]["After"].split()
+
+
+@every_os
+def test_all_of_a_node_uses_python_of_the_agents_environment(node_os: str) -> None:
+    written = files(cloud_config(user_data(node_os, volumes=VOLUMES)))
+    assert f"\npython={NODE_PYTHON}\n" in written["/usr/local/lib/swarm-agent/setup"]
+    for unit in ("swarm-agent", "swarm-volumes", "swarm-backup"):
+        text = written[f"/etc/systemd/system/{unit}.service"]
+        assert "\nExecStart=/usr/local/lib/swarm-agent/swarm-agent.pyz" in text, "the agent's first line names Python"
+        assert "/usr/bin/python3" not in text
+
+
+@pytest.mark.parametrize("inventory", ["example", "lab"])
+def test_modules_run_with_python_of_the_agents_environment(inventory: str) -> None:
+    variables = yaml.safe_load((rendering.ROOT / f"inventories/{inventory}/group_vars/aws_ec2.yml").read_text())
+    assert variables["ansible_python_interpreter"] == NODE_PYTHON
 
 
 @every_os
