@@ -28,6 +28,8 @@ _VARIABLE = re.compile(
     r"\$(?:(?P<dollar>\$)|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)(?P<swallows>:?[-?])?"
     r"|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:(?P<operator>:?[-?])(?P<default>[^}]*))?\})"
 )
+# In the order in which Docker looks for them, anywhere between the braces.
+_OPERATORS = (":-", "-", ":?", "?")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ANCHOR = re.compile(r"(?:[&!]\S*\s+)*")
 # Deeper than any entry of a compose file.
@@ -105,6 +107,13 @@ class _Search:
                 raise StackError(
                     f"{line}: '{text[match.start() : match.end() + 1]}' has a '$' within a variable's default, which "
                     "Docker does not replace: set the variable in stack_environment, and write it without a default."
+                )
+            operator = match["operator"]
+            earlier = _OPERATORS[: _OPERATORS.index(operator)] if operator else ()
+            if found := next((other for other in earlier if other in match["default"]), None):
+                raise StackError(
+                    f"{line}: '{match[0]}' has '{found}' after '{operator}', and Docker would take what follows it for "
+                    f"the variable's default, even if the variable is set: write it without '{found}'."
                 )
             warning = (
                 f"{line}: the variable {name} is not set, so Docker puts nothing there. Set it in "

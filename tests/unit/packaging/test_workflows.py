@@ -20,7 +20,7 @@ WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLD
 JOBS = {f"{name}/{key}": job for name, workflow in WORKFLOWS.items() for key, job in workflow["jobs"].items()}
 READS = {"contents": "read", "id-token": "write"}
 READING = ("Describe", "Get", "List")
-# Whoever can open a pull request can read these, so only the objects that a plan compares are allowed.
+# Anyone who can open a pull request can read these, so only the objects that a plan compares are allowed.
 SECRET = ("s3:GetObject", "s3:GetObjectTagging", "secretsmanager:GetSecretValue")
 
 

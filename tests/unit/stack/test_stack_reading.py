@@ -169,6 +169,13 @@ def test_an_external_name_of_an_old_version_is_kept(tmp_path: Path) -> None:
         ("image: 'app:${TAG:-$VERSION}'", "has a '\\$' within a variable's default"),
         ("image: 'repo/$NAME-web:1'", r"takes what follows '\$NAME-' for a part of .*: write \${NAME} in braces"),
         ("image: 'app:$NAME:-1'", r"takes what follows '\$NAME:-' for a part"),
+        (
+            "image: 'app:${TAG:?a build-number}'",
+            r"'\${TAG:\?a build-number}' has '-' after ':\?', .*: write it without '-'",
+        ),
+        ("image: 'app:${TAG?a build:-number}'", r"has ':-' after '\?'"),
+        ("image: 'app:${TAG-a:-b}'", r"has ':-' after '-'"),
+        ("image: 'app:${TAG?what:?}'", r"has ':\?' after '\?'"),
     ],
 )
 def test_a_variable_that_docker_mangles_is_refused(tmp_path: Path, options: str, said: str) -> None:
