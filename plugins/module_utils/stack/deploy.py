@@ -69,6 +69,8 @@ class Deployment:
         self._grants: dict[str, registry_credentials.Grant] = {}
         # Registries without credentials, with the reason.
         self._refused: dict[str, str] = {}
+        # Whether the registries have answered for all images.
+        self._answered = True
         self.report = Report()
 
     def run(self, *, check: bool) -> Report:
@@ -106,6 +108,7 @@ class Deployment:
                 definition.command_input(self._noting_grants(document)),
                 registry_auth=self._options.registry_auth,
                 credentials=self._credentials,
+                ask_registries=self._answered,
             )
             after = self._engine.services(stack)
             self.report.changed = bool(missing) or _specs(before) != _specs(after)
@@ -137,24 +140,24 @@ class Deployment:
         wanted = {service["image"]: name for name, service in self._wanted.document["services"].items()}
 
         def resolve(image: str) -> str:
-            if images.digest_of(image):
-                return image
             known = images.recorded(image, services)
-            if known and self._options.resolve == "missing":
-                return images.with_digest(image, known)
+            pinned = images.digest_of(image) or (known if self._options.resolve == "missing" else None)
             try:
-                return images.with_digest(image, self._look_up(images.without_digest(image)))
+                named = images.with_digest(image, pinned) if pinned else images.without_digest(image)
+                return images.with_digest(image, self._look_up(named))
             except StackError as error:
-                if not known:
+                if not pinned and not known:
                     reason = str(error).rstrip(".")
                     raise StackError(
                         f"The image {image} of service '{wanted[image]}' was not found: {reason}. Check its name and "
                         "tag, and that this manager can reach its registry and log in."
                     ) from None
                 self.report.warnings.append(
-                    f"{image} stays at {known}, because its registry gives no newer digest: {error}"
+                    f"Docker does not learn the platforms of {image}, so tasks may start on nodes of others: {error}"
+                    if pinned
+                    else f"{image} stays at {known}, because its registry gives no newer digest: {error}"
                 )
-                return images.with_digest(image, known)
+                return images.with_digest(image, pinned or known or "")
 
         with ThreadPoolExecutor(max_workers=8) as workers:
             found = list(workers.map(resolve, wanted))
@@ -190,8 +193,20 @@ class Deployment:
     def _look_up(self, image: str) -> str:
         host = images.registry_of(image)
         if host in self._refused:
+            self._answered = False
             raise StackError(self._refused[host])
-        return self._engine.digest(image, self._credentials.get(host))
+        credentials = self._credentials.get(host)
+        try:
+            return self._engine.digest(image, credentials)
+        except StackError:
+            self._answered = False
+            if images.digest_of(image):
+                raise
+            # An engine may be able to pull an image that it cannot look up, from a mirror without manifest digests.
+            pulled = self._engine.pulled_digest(image, credentials)
+            if pulled is None:
+                raise
+            return pulled
 
     def _missing(self) -> list[tuple[str, Blob]]:
         """Configs and secrets that the swarm does not have yet, including generated secrets."""

@@ -99,22 +99,35 @@ class StackEngine(EngineApi):
 
     def digest(self, image: str, credentials: Credentials | None = None) -> str:
         """The digest of an image in its registry. Raises StackError with the registry's reason."""
-        auth = credentials.plain() if credentials else None
         try:
-            return str(self._api.inspect_distribution(image, auth_config=auth)["Descriptor"]["digest"])
-        except APIError as asked:
-            # An engine may be able to pull an image that it cannot look up, from a mirror without manifest digests.
-            try:
-                self._api.pull(image, auth_config=auth)
-                return str(self._api.inspect_image(image)["RepoDigests"][0].partition("@")[2])
-            except (APIError, IndexError):
-                raise StackError(explained(asked)) from None
+            return str(self._api.inspect_distribution(image, auth_config=_auth(credentials))["Descriptor"]["digest"])
+        except APIError as error:
+            raise StackError(explained(error)) from None
 
-    def deploy(self, stack: str, document: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]) -> None:
-        """Deploy. The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too."""
-        for service in self.services(stack).values():
-            self._forget_changed_image(service)
-        options = ["--prune", "--resolve-image", "never", "--detach=true"]
+    def pulled_digest(self, image: str, credentials: Credentials | None = None) -> str | None:
+        """The digest of an image that is pulled; None if it cannot be."""
+        with contextlib.suppress(APIError, IndexError):
+            self._api.pull(image, auth_config=_auth(credentials))
+            return str(self._api.inspect_image(image)["RepoDigests"][0].partition("@")[2])
+        return None
+
+    def deploy(
+        self,
+        stack: str,
+        document: str,
+        *,
+        registry_auth: bool,
+        credentials: Mapping[str, Credentials],
+        ask_registries: bool,
+    ) -> None:
+        """Deploy. The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too.
+
+        With ``ask_registries`` Docker asks them for the platforms of the images, so that tasks run on such nodes only.
+        """
+        if not ask_registries:
+            for service in self.services(stack).values():
+                self._forget_changed_image(service)
+        options = ["--prune", "--detach=true", "--resolve-image", "always" if ask_registries else "never"]
         options += ["--with-registry-auth"] if registry_auth or credentials else []
         # No others: the command puts them into empty variables of services. Credential helpers need these.
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if registry_auth and name in os.environ}
@@ -127,7 +140,7 @@ class StackEngine(EngineApi):
             raise StackError(f"Docker refused the stack: {'; '.join(said) or 'no reason given'}")
 
     def _forget_changed_image(self, service: Mapping[str, Any]) -> None:
-        """`docker stack deploy` keeps an image that was changed by hand while the definition's equals this label."""
+        """With ``never``, the command keeps an image that was changed by hand if the definition's equals this label."""
         labels = dict(service["Spec"]["Labels"])
         if labels.pop(images.LABEL, "") != service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]:
             spec = {**service["Spec"], "Labels": labels}
@@ -198,6 +211,10 @@ class StackEngine(EngineApi):
         limited = ["timeout", str(_LOG_SECONDS), "docker", "service", "logs", "--raw", "--tail", str(lines), task]
         code, output, errors = self._run(limited)
         return (output + errors).splitlines()[-lines:] if code == 0 else []
+
+
+def _auth(credentials: Credentials | None) -> dict[str, str] | None:
+    return credentials.plain() if credentials else None
 
 
 def _of(stack: str) -> dict[str, str]:

@@ -57,6 +57,8 @@ class MemoryEngine:
 
     def __init__(self) -> None:
         self.registry = {"app:1.0": DIGEST, "app:2.0": "sha256:" + "b" * 64, "haproxy:3.0": "sha256:" + "c" * 64}
+        # What can only be pulled.
+        self.mirror: dict[str, str] = {}
         self.stored: dict[str, dict[str, compose.Blob]] = {"configs": {}, "secrets": {}}
         self.live: dict[str, dict[str, Any]] = {}
         self.made: dict[str, list[dict[str, Any]]] = {}
@@ -69,6 +71,7 @@ class MemoryEngine:
         self.log_lines = ["Traceback", "KeyError: 'COLOUR'"]
         self.asked_as: dict[str, Credentials | None] = {}
         self.deployed_with: Mapping[str, Credentials] = {}
+        self.asks_registries = False
         # The number of looks until the tasks of a removed stack have stopped.
         self.lingers = 0
         self._ids = itertools.count()
@@ -103,9 +106,15 @@ class MemoryEngine:
 
     def digest(self, image: str, credentials: Credentials | None = None) -> str:
         self.asked_as[image] = credentials
+        digest = images.digest_of(image)
+        if digest in self.registry.values():
+            return str(digest)
         if image not in self.registry:
             raise StackError("manifest unknown")
         return self.registry[image]
+
+    def pulled_digest(self, image: str, credentials: Credentials | None = None) -> str | None:
+        return self.mirror.get(image)
 
     def networks(self, stack: str) -> dict[str, dict[str, Any]]:
         return copy.deepcopy(self.made_networks)
@@ -143,11 +152,19 @@ class MemoryEngine:
             for identifier in self.names(section, stack).values():
                 self.drop(section, identifier)
 
-    def deploy(self, stack: str, document: str, *, registry_auth: bool, credentials: Mapping[str, Credentials]) -> None:
+    def deploy(
+        self,
+        stack: str,
+        document: str,
+        *,
+        registry_auth: bool,
+        credentials: Mapping[str, Credentials],
+        ask_registries: bool,
+    ) -> None:
         if self.refused:
             raise StackError(f"Docker refused the stack: {self.refused}")
         self.deployed += 1
-        self.deployed_with = credentials
+        self.deployed_with, self.asks_registries = credentials, ask_registries
         read = json.loads(document.replace("$$", "$"))
         self._make_networks(stack, read)
         kept = {}

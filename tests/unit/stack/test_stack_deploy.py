@@ -69,6 +69,23 @@ def test_a_registry_that_is_away_is_no_reason_to_roll(engine: MemoryEngine) -> N
     assert any("app:1.0 stays at sha256:aaaa" in warning for warning in report.warnings)
 
 
+def test_docker_asks_registries_for_platforms_only_if_they_answer(engine: MemoryEngine) -> None:
+    """It asks for a service at a time, and a registry that is away would make a rollback wait for each."""
+    deployed(engine, bundle())
+    assert engine.asks_registries
+    deployed(engine, bundle(tag="2.0"))
+    engine.registry.clear()
+    report = deployment(engine, rollback(engine, "shop")).run(check=False)
+    assert not engine.asks_registries
+    assert any("Docker does not learn the platforms of app:1.0@sha256:aaaa" in warning for warning in report.warnings)
+
+
+def test_an_image_that_can_only_be_pulled_is_deployed_at_its_digest(engine: MemoryEngine) -> None:
+    engine.mirror["app:1.0"] = engine.registry.pop("app:1.0")
+    report = deployment(engine, bundle()).run(check=False)
+    assert (report.images["web"], engine.asks_registries) == (f"app:1.0@{memory_engine.DIGEST}", False)
+
+
 def test_an_image_that_was_changed_by_hand_is_the_definitions_again(engine: MemoryEngine) -> None:
     """Docker's command does not reset it if the definition has not changed since the last deployment."""
     deployment(engine, bundle()).run(check=False)

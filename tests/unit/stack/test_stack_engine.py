@@ -43,7 +43,7 @@ def test_an_image_that_was_changed_by_hand_is_forgotten(engine: StackEngine, mon
     updates: list[Any] = []
     monkeypatch.setattr(engine, "_update_object", lambda *words: updates.append(words))
     monkeypatch.setattr(stack_engine, "run", lambda *words: (0, "", ""))
-    engine.deploy("shop", "{}", registry_auth=False, credentials={})
+    engine.deploy("shop", "{}", registry_auth=False, credentials={}, ask_registries=False)
     ((path, version, spec),) = updates
     assert (path, version, spec["Labels"]) == ("services/id-web", 7, {"a": "b"})
 
@@ -70,4 +70,5 @@ def test_credentials_are_in_a_private_file_and_not_in_the_command(
     monkeypatch.setattr(stack_engine, "run", run)
     login = Credentials("me", "hunter2")
     with pytest.raises(StackError, match="Docker refused the stack: Error response from daemon:; no"):
-        engine.deploy("shop", "{}", registry_auth=own, credentials={"docker.io": login, "registry.example.com": login})
+        known = {"docker.io": login, "registry.example.com": login}
+        engine.deploy("shop", "{}", registry_auth=own, credentials=known, ask_registries=True)
