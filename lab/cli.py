@@ -39,6 +39,10 @@ class AccountName(StrEnum):
     KIND = "kind"
 
 
+def _done(sentence: str) -> None:
+    console.print(sentence, highlight=False, soft_wrap=True)
+
+
 def say(line: str) -> None:
     console.print(f"lab: {line} …", highlight=False, soft_wrap=True)
 
@@ -126,24 +130,28 @@ def kill(instance: Instance, name: Name) -> None:
     lab = find(name)
     _known(lab, instance)
     connect().containers.get(lab.container(instance)).kill()
+    _done(f"The host of {instance} has failed.")
 
 
 @app.command()
 def partition(instance: Instance, name: Name) -> None:
     """Cut an instance off from the network; it keeps running."""
     _control(find(name), "partition", instance)
+    _done(f"{instance} is disconnected. `lab heal` connects it again.")
 
 
 @app.command()
 def heal(instance: Instance, name: Name) -> None:
     """Reconnect a partitioned instance."""
     _control(find(name), "heal", instance)
+    _done(f"{instance} is connected again.")
 
 
 @app.command(name="spot-interrupt")
 def spot_interrupt(instance: Instance, name: Name) -> None:
     """Send the two-minute warning of a spot interruption, then terminate the instance."""
     _control(find(name), "spot-interrupt", instance)
+    _done(f"{instance} has two minutes left.")
 
 
 @app.command()
