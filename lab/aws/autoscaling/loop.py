@@ -58,7 +58,7 @@ class Loop:
         if not member.instance.alive and not rests:
             # The grace period applies to failing checks, not to instances that do not run.
             member.health = "Unhealthy"
-            if member.in_service_since is None and not member.warmed:
+            if member.state.removeprefix(WARMED).startswith("Pending") and not member.activity.end_time:
                 why = member.instance.state_reason
                 reason = why.message if why.message.startswith(why.code) else f"{why.code}: {why.message}"
                 member.activity.fail(
