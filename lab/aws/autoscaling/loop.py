@@ -58,7 +58,7 @@ class Loop:
         if not member.instance.alive and not rests:
             # The grace period applies to failing checks, not to instances that do not run.
             member.health = "Unhealthy"
-            if member.in_service_since is None and not member.warmed:
+            if member.state.removeprefix(WARMED).startswith("Pending") and not member.activity.end_time:
                 why = member.instance.state_reason
                 reason = why.message if why.message.startswith(why.code) else f"{why.code}: {why.message}"
                 member.activity.fail(
@@ -86,7 +86,11 @@ class Loop:
             result = self._result(member, now)
             if result == "ABANDON":
                 if not pool:
-                    member.activity.fail("The launch was abandoned by a lifecycle hook.")
+                    token = next(action.token for action in member.actions.values() if action.result == "ABANDON")
+                    member.activity.fail(
+                        f"Instance failed to complete user's Lifecycle Action: Lifecycle Action with token {token} was "
+                        "abandoned: Lifecycle Action Completed with ABANDON Result"
+                    )
                     _tell_activity(member, "EC2 Instance Launch Unsuccessful")
                 self.begin_termination(member, "a lifecycle hook abandoned the launch of the instance.")
                 return

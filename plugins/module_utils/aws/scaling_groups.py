@@ -10,6 +10,8 @@ from . import tags
 
 # Number of past activities to search for failed launches.
 ACTIVITIES = 20
+# Auto Scaling replaces an instance whose launch failed sooner than this.
+REPEATED_SECONDS = 60.0
 _FAILED, _ENDED = "Failed", ("Failed", "Successful")
 # An instance's ID in an activity's description. That of a failed launch may name an image: '[ami-0…]'.
 _INSTANCE = re.compile(r"\bi-[0-9a-f]")
@@ -49,10 +51,15 @@ def launch_failure(autoscaling: Any, group: Mapping[str, Any]) -> Optional[Tuple
     failed = list(takewhile(lambda activity: activity["StatusCode"] == _FAILED, ended))
     if not failed:
         return None
-    # A launch under way may succeed, unless the last instance did not boot either.
-    if launches[0] is not failed[0] and not _INSTANCE.search(failed[0]["Description"]):
+    if launches[0] is not failed[0] and not _repeats(launches[0], failed[0]):
         return None
     return reason(failed[0]), failed[-1]["StartTime"].timestamp()
+
+
+def _repeats(present: Mapping[str, Any], failed: Mapping[str, Any]) -> bool:
+    """Whether a launch under way will probably fail as the last instance did, which ended a moment before."""
+    pause = (present["StartTime"] - failed["EndTime"]).total_seconds()
+    return bool(_INSTANCE.search(failed["Description"])) and pause < REPEATED_SECONDS
 
 
 def launches_of(autoscaling: Any, group: Mapping[str, Any]) -> list[Mapping[str, Any]]:

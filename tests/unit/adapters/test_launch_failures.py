@@ -21,8 +21,9 @@ GROUP: dict[str, Any] = {"AutoScalingGroupName": "example-worker", "DesiredCapac
 
 
 def activity(at: float, code: str, description: str = NEW, message: str = "") -> dict[str, Any]:
-    started = datetime.fromtimestamp(at, UTC)
-    return {"StartTime": started, "StatusCode": code, "Description": description, "StatusMessage": message}
+    moment = datetime.fromtimestamp(at, UTC)
+    said = {"StatusCode": code, "Description": description, "StatusMessage": message}
+    return {**said, "StartTime": moment, "EndTime": moment}
 
 
 def found(*activities: dict[str, Any], **group: Any) -> Any:
@@ -38,6 +39,7 @@ def found(*activities: dict[str, Any], **group: Any) -> Any:
         [],
         [activity(2, "Successful"), activity(1, "Failed", message=QUOTA)],
         [activity(2, "InProgress"), activity(1, "Failed", message="Your requested instance type is not supported")],
+        [activity(90, "InProgress"), activity(1, "Failed", INSTANCE, "abandoned before an upgrade was cancelled")],
         [activity(1, "Failed", "Terminating EC2 instance: i-0123456789abcdef0")],
     ],
 )
