@@ -24,6 +24,7 @@ TARGET_GROUP = re.compile(
     r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}"
 )
 BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/([!-.0-~]+/)*[A-Za-z0-9+=,.@_-]{1,128}")
+IAM_PATH = re.compile(r"(?=.{1,512}$)/([!-.0-~]+/)*")
 # As RFC 5321 defines addresses without extensions, which SNS requires.
 MAIL_ADDRESS = re.compile(
     r"(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -70,6 +71,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
         lambda config: cluster_tags.problems(config["cluster_tags"]),
         _repositories,
         _permissions_boundary,
+        _iam_path,
         _addresses,
         _dns,
         _private_nodes,
@@ -130,6 +132,14 @@ def _permissions_boundary(config: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"permissions_boundary is a policy of the account {owner}, but must be a policy of the cluster's account, "
             f"{config['account_id']}, or of AWS: create the policy there."
+        )
+
+
+def _iam_path(config: Mapping[str, Any]) -> Iterator[str]:
+    if not IAM_PATH.fullmatch(config["iam_path"]):
+        yield (
+            f"iam_path is '{config['iam_path']}', but must begin and end with /, such as /teams/blue/, and have at "
+            "most 512 characters, without spaces."
         )
 
 
