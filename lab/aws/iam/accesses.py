@@ -327,11 +327,14 @@ _IAM_TAGGING = {"CreateRole": "TagRole", "CreateInstanceProfile": "TagInstancePr
 def _iam(action: str, parameters: Parameters) -> Iterator[Access]:
     account, name = f"arn:aws:iam::{ACCOUNT_ID}", parameters.get("RoleName")
     role = next((candidate for candidate in world.iam().roles.values() if candidate.name == name), None)
+    path = parameters.get("Path") or "/"
     context, boundary = tags.of_request(parameters.get("Tags")), parameters.get("PermissionsBoundary")
     if parameters.get("InstanceProfileName"):
-        resource = f"{account}:instance-profile/{parameters['InstanceProfileName']}"
+        profile = parameters["InstanceProfileName"]
+        found = (known.arn for known in world.iam().instance_profiles.values() if known.name == profile)
+        resource = next(found, f"{account}:instance-profile{path}{profile}")
     elif name:
-        resource = role.arn if role else f"{account}:role/{name}"
+        resource = role.arn if role else f"{account}:role{path}{name}"
         context |= tags.of_resource(role.tags if role else [], "iam:ResourceTag")
         boundary = boundary or (role.permissions_boundary_arn if role else None)
     elif action == "CreateServiceLinkedRole":

@@ -28,6 +28,7 @@ BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/([!-.0-~]+/)*[A-
 KEY = re.compile(
     r"(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:)?(alias/[A-Za-z0-9/_-]{1,250}|(key/)?(mrk-)?[0-9a-f-]{32,36})"
 )
+IAM_PATH = re.compile(r"(?=.{1,512}$)/([!-.0-~]+/)*")
 # As RFC 5321 defines addresses without extensions, which SNS requires.
 MAIL_ADDRESS = re.compile(
     r"(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -77,6 +78,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
         _repositories,
         _permissions_boundary,
         _ebs_kms_key,
+        _iam_path,
         _addresses,
         _dns,
         _private_nodes,
@@ -146,6 +148,14 @@ def _permissions_boundary(config: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"permissions_boundary is a policy of the account {owner}, but must be a policy of the cluster's account, "
             f"{config['account_id']}, or of AWS: create the policy there."
+        )
+
+
+def _iam_path(config: Mapping[str, Any]) -> Iterator[str]:
+    if not IAM_PATH.fullmatch(config["iam_path"]):
+        yield (
+            f"iam_path is '{config['iam_path']}', but must begin and end with /, such as /teams/blue/, and have at "
+            "most 512 characters, without spaces."
         )
 
 

@@ -334,6 +334,12 @@ class Preflight:
         found = unless_missing(self._aws.client("iam").get_role, "NoSuchEntity", RoleName=role)
         own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
         elsewhere = own_tags.get(tags.REGION, region)
+        path = found["Role"]["Path"] if found else self._config["iam_path"]
+        if own_tags.get(tags.CLUSTER) == cluster and elsewhere == region and path != self._config["iam_path"]:
+            self._error(
+                f"iam_path is {self._config['iam_path']}, but the IAM role {role} has the path {path}, which cannot be "
+                "changed: restore the value, or create another cluster."
+            )
         if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
             self._error(
                 f"cluster_name {cluster} is used by the cluster in {elsewhere}, which has the IAM role {role}; "

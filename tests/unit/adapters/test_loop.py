@@ -217,7 +217,7 @@ def test_fault_17_an_unreadable_message_is_left_to_the_dead_letter_queue(bench):
     assert sum("dead-letter queue" in line["message"] for line in bench.lines("warning")) == 2
 
 
-def test_a_message_is_deleted_before_a_pass_that_may_outlast_its_visibility(bench):
+def test_a_message_that_only_wakes_the_agent_is_deleted_before_the_pass(bench):
     bench.control_plane.messages = [Message("r1", GOOD, "m1")]
     bench.turn()
     assert bench.control_plane.deleted == ["r1"]

@@ -147,6 +147,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
         ({"cluster_name": "xn--web"}, "cluster_name is 'xn--web', but the names of S3 buckets cannot start with xn--"),
         ({"cluster_name": "sthree"}, "cluster_name is 'sthree', but the names of S3 buckets cannot start with sthree-"),
         ({"cluster_name": "amzn-s3-demo"}, "the names of S3 buckets cannot start with amzn-s3-demo-: choose another"),
+        ({"iam_path": "teams/blue"}, "iam_path is 'teams/blue', but must begin and end with /, such as /teams/blue/"),
         ({"cluster_name": "sg"}, "cluster_name is 'sg', but the names of EC2 security groups cannot start with sg-"),
         ({"ecr_repositories": ["shop:latest"]}, "ecr_repositories has 'shop:latest', which is neither the name of a"),
         ({"ecr_repositories": ["arn:aws:s3:::shop"]}, "ecr_repositories has 'arn:aws:s3:::shop', which is neither"),
