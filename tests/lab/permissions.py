@@ -77,10 +77,10 @@ REASONS = {
 }
 
 
-def policies(values: Mapping[str, str] = VALUES) -> Policies:
-    """The policies by file name, with these values for the placeholders."""
+def policies(values: Mapping[str, str] = VALUES, files: Iterable[Path] | None = None) -> Policies:
+    """The operator's policies, or those in ``files``, by file name, with these values for the placeholders."""
     pattern = re.compile("|".join(values))
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.json"))}
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in files or sorted(FOLDER.glob("*.json"))}
     return {name: json.loads(pattern.sub(lambda found: values[found.group()], text)) for name, text in texts.items()}
 
 

@@ -17,6 +17,7 @@ from tests.lab import permissions
 from tests.lab.iam import disagreements
 from tests.lab.permissions import OPERATOR
 from tests.lab.site import CLUSTER, Site, say
+from tests.unit.roles.account import roles_account
 
 RECORD = os.environ.get("SWARM_PERMISSIONS") == "record"
 # Another cluster, whose name begins with this cluster's.
@@ -71,6 +72,17 @@ def test_the_documented_permissions_are_enough_for_a_clusters_life(site: Site, t
     assert _shown(judgement for judgement in judged if not judgement["allowed"]) == []
     assert _shown(permissions.lacking(judged)) == []
     assert disagreements({**told, "judgements": judged}) == []
+
+
+def test_a_pull_requests_role_plans_a_built_cluster(tmp_path: Path) -> None:
+    """The account has no engines."""
+    with roles_account(tmp_path) as account:
+        built = account.playbook("site.yml", "--skip-tags", "stack")
+        assert built.code == 0, built.output[-6000:]
+        account.become("planner", permissions.policies(files=[permissions.ROOT / "docs/ci-cd/plan.json"]))
+        plan = account.playbook("playbooks/plan.yml")
+        assert plan.code == 0, plan.output[-6000:]
+        assert "Nothing to change." in plan.output
 
 
 def _run(site: Site, *words: str) -> None:
