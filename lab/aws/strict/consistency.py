@@ -34,6 +34,8 @@ class _Kind:
     delete: str = ""
     seen_by: tuple[str, ...] = ()
     """Actions that still see a deleted resource, beside the tagging service."""
+    seen_briefly_by: tuple[str, ...] = ()
+    """Actions that see it only as long as others do not see what is new."""
     name: Callable[[Any], str] = lambda resource: str(resource.name)
     again: AwsError | None = None
     """The answer to its creation soon after its deletion."""
@@ -49,7 +51,7 @@ _KINDS = (
         "CreateQueue",
         _NO_QUEUE,
         delete="DeleteQueue",
-        seen_by=("ListQueues", "GetQueueUrl", "GetQueueAttributes", "ListQueueTags", "SendMessage"),
+        seen_by=("ListQueues", "GetQueueAttributes", "ListQueueTags", "SendMessage"),
         again=AwsError(
             "AWS.SimpleQueueService.QueueDeletedRecently",
             "You must wait 60 seconds after deleting a queue before you can create another with the same name.",
@@ -60,7 +62,8 @@ _KINDS = (
         lambda: world.s3().buckets,
         create="CreateBucket",
         delete="DeleteBucket",
-        seen_by=("ListBuckets", "HeadBucket"),
+        seen_by=("ListBuckets",),
+        seen_briefly_by=("HeadBucket",),
         again=AwsError(
             "OperationAborted",
             "A conflicting conditional operation is currently in progress against this resource. Please try again.",
@@ -156,8 +159,11 @@ class Consistency:
                     self._born.append((kind, key, now + profile.visible_seconds))
             for key, resource in resources.items():
                 if key not in present:
-                    until = now + profile.linger_seconds
-                    self._past.append(_Past(kind, key, resource, until, kind.seen_by, deleted=True))
+                    for seconds, seen_by in (
+                        (profile.linger_seconds, kind.seen_by),
+                        (profile.visible_seconds, kind.seen_briefly_by),
+                    ):
+                        self._past.append(_Past(kind, key, resource, now + seconds, seen_by, deleted=True))
 
     def _check(self, call: Call) -> None:
         for kind, key, _ in self._born:

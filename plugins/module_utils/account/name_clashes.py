@@ -92,7 +92,8 @@ def _bucket(aws: AwsSession, name: str) -> Mapping[str, str] | None:
     found = unless_missing(aws.client("s3").head_bucket, "404", "NoSuchBucket", "403", "301", Bucket=name)
     if found is None:
         return None
-    own = unless_missing(aws.client("s3").get_bucket_tagging, "NoSuchTagSet", Bucket=name)
+    # HeadBucket may still see a deleted bucket.
+    own = unless_missing(aws.client("s3").get_bucket_tagging, "NoSuchTagSet", "NoSuchBucket", Bucket=name)
     return {**UNFINISHED, **tags.from_list((own or {}).get("TagSet", []))}
 
 

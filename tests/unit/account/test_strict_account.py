@@ -1,4 +1,4 @@
-"""The product's own calls in an account like AWS's: slow to forget, busy, throttled, and with EC2's limit of filters."""
+"""The product's own calls in an account like AWS's: slow to forget, busy, throttled, with limited filters."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import A
 from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy
 
+from lab.aws import account as profiles
 from lab.aws.account import STRICT
 from tests.unit.account.account import REGION, Account
 from tests.unit.account.cases import groups
@@ -39,6 +40,7 @@ def test_destroying_ends_with_nothing_left_and_no_error(monkeypatch: pytest.Monk
     monkeypatch.setattr(destroying, "MOST_VALUES", 1)
     with strict(filter_values=1) as account:
         build(account)
+        monkeypatch.setattr(profiles, "current", replace(profiles.current, visible_seconds=2))
         result = destroy(account)
         assert (result["left"], [resource["kind"] for resource in result["going"]]) == ([], ["KMS key"])
         assert len(result["changes"]) == len(set(result["changes"]))

@@ -20,13 +20,13 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lab.aws.account import KIND, AccountProfile
+from lab.aws.account import STRICT, AccountProfile
 from tests.unit.lab.fakes import ACCOUNT_ID, REGION, LittleAws, little_aws
 
 __all__ = ["ACCOUNT_ID", "REGION", "RolesAccount", "Run", "roles_account"]
@@ -34,6 +34,8 @@ __all__ = ["ACCOUNT_ID", "REGION", "RolesAccount", "Run", "roles_account"]
 ROOT = Path(__file__).resolve().parents[3]
 REASON = "ansible-playbook: what a task makes of the account is what amazon.aws does there"
 READS = ("BatchGet", "Describe", "Get", "Head", "List", "Lookup", "Search", "Simulate", "AssumeRole")
+# What a test deletes is gone when the next playbook looks.
+PROFILE = replace(STRICT, linger_seconds=1)
 _TASK = re.compile(r"^TASK \[(?:[\w.]+ : )?(.*)\] \*+$")
 _GROUPS = ("amazon.aws.aws", "community.aws.aws", "swarm.aws.all")
 
@@ -110,7 +112,7 @@ class RolesAccount:
 
 
 @contextmanager
-def roles_account(folder: Path, profile: AccountProfile = KIND) -> Iterator[RolesAccount]:
+def roles_account(folder: Path, profile: AccountProfile = PROFILE) -> Iterator[RolesAccount]:
     """A fresh account for as long as the context lasts; ``folder`` is for the playbooks."""
     with little_aws(profile) as aws:
         yield RolesAccount(aws, folder)

@@ -226,7 +226,7 @@ class Destroyer:
         return [gateway["NatGatewayId"] for gateway in found if gateway["State"] not in ("deleted", "failed")]
 
     def _filtered(self, operation: str, key: str, name: str, batch: Sequence[Resource]) -> Iterator[Mapping[str, Any]]:
-        """What EC2 lists for the batch's IDs; unlike an ID of its own parameter, an unknown ID in a filter is no error."""
+        """What EC2 lists for the batch's IDs. An unknown ID is no error in a filter."""
         for start in range(0, len(batch), MOST_VALUES):
             values = [resource.id for resource in batch[start : start + MOST_VALUES]]
             yield from listed(self._aws.client("ec2"), operation, key, Filters=[{"Name": name, "Values": values}])
