@@ -13,7 +13,7 @@ from moto.ec2.models import instances as moto_instances
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 from moto.ec2.utils import convert_tag_spec, parse_user_data
 
-from lab.aws import events, limits, world
+from lab.aws import events, launch_failures, world
 from lab.aws.errors import AwsError
 from lab.aws.grafts import Grafts
 from lab.aws.ports import InstanceSpec
@@ -137,7 +137,7 @@ def launch(
     subnet_id = subnet_id or interface.get("SubnetId") or data.get("SubnetId") or _default_subnet(data)
     market = market or (data.get("InstanceMarketOptions") or {}).get("MarketType")
     metadata, disks = dict(data.get("MetadataOptions") or {}), _disks(image, data.get("BlockDeviceMappings") or [])
-    limits.check(
+    launch_failures.check(
         kind,
         ec2.get_subnet(subnet_id).availability_zone,
         count,
@@ -174,7 +174,7 @@ def launch(
     if profile:
         for instance in reservation.instances:
             ec2.associate_iam_instance_profile(instance.id, profile.get("Name"), profile.get("Arn"))
-    failure = limits.unusable_key([disk["Ebs"] for disk in disks], scaling=scaling)
+    failure = launch_failures.unusable_key([disk["Ebs"] for disk in disks], scaling=scaling)
     for instance in reservation.instances if failure else ():
         instance.turn("shutting-down", failure, failure.split(":")[0])
     return reservation
@@ -189,7 +189,9 @@ def every() -> list[LabInstance]:
 def _running_vcpus() -> int:
     """The running on-demand instances' vCPUs that count towards the quota."""
     return sum(
-        limits.standard_vcpus(instance.instance_type) for instance in every() if instance.alive and not instance.spot
+        launch_failures.standard_vcpus(instance.instance_type)
+        for instance in every()
+        if instance.alive and not instance.spot
     )
 
 

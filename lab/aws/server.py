@@ -23,7 +23,7 @@ from lab.aws import (
     instances,
     interruptions,
     ipv6,
-    limits,
+    launch_failures,
     nat,
     polling,
     reach,
@@ -194,7 +194,7 @@ def start(
     with world.LOCK:
         grafts.attribute(account, "current", profile)
         seed.prepare(grafts)
-        for part in (api, alarms, instances, limits, repairs, ecr, cloud_map, balancing, policies):
+        for part in (api, alarms, instances, launch_failures, repairs, ecr, cloud_map, balancing, policies):
             part.install(grafts)
         addresses.install(grafts, public_pool)
         ipv6.install(grafts, ipv6_pool)
@@ -203,7 +203,7 @@ def start(
         interruptions.reset()
         world.reset()
         seed.plant()
-        limits.plant()
+        launch_failures.plant()
     hosts = Hosts(machines)
     return Server(Application(hosts), hosts, grafts, host, port, tick)
 

@@ -9,7 +9,7 @@ from moto.autoscaling import models, urls
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from lab.aws import limits
+from lab.aws import launch_failures
 from lab.aws.autoscaling.backend import LabAutoScaling
 from lab.aws.autoscaling.group import Action, Group, Hook, Member, ScalingPolicy
 from lab.aws.errors import AwsError, invalid
@@ -96,7 +96,7 @@ class LabAutoScalingResponse(AutoScalingResponse):
         hooks = [Hook.of(hook) for hook in self._get_param("LifecycleHookSpecificationList", [])]
         group.hooks = {hook.name: hook for hook in hooks}
         groups[name] = group
-        limits.create_service_role()
+        launch_failures.create_service_role()
         for tag in self._get_param("Tags", []):
             group.tag(tag)
         return EmptyResult()

@@ -9,7 +9,7 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.core.utils import utcnow
 
-from lab.aws import account, instances, limits, world
+from lab.aws import account, instances, launch_failures, world
 from lab.aws.autoscaling.group import Group
 from lab.aws.autoscaling.placement import subnets_for_next
 from lab.aws.errors import AwsError
@@ -61,14 +61,14 @@ def launch_instance(group: Group, failed: Callable[[str], None]) -> tuple[LabIns
                 )
             except ServiceException as error:
                 refusal = error
-                if error.code in limits.ELSEWHERE:
+                if error.code in launch_failures.ELSEWHERE:
                     continue
                 break
             return reservation.instances[0], {**template, "LaunchTemplateName": version.template.name}
         mixed = "MixedInstancesPolicy" in group.settings
         bought = f"Could not launch {'Spot' if market == 'spot' else 'On-Demand'} Instances. {refusal.code} - "
         failed(f"{bought if mixed else ''}{_message(refusal)}")
-        if refusal.code not in limits.ELSEWHERE:
+        if refusal.code not in launch_failures.ELSEWHERE:
             return None
     return None
 
@@ -80,11 +80,11 @@ def _message(error: ServiceException) -> str:
 def _assume_service_role(group: Group) -> None:
     """Fail in the first seconds after the account's first group has created the service-linked role."""
     roles = {role.name: role for role in world.iam().roles.values()}
-    role = roles.get(limits.SERVICE_ROLE)
+    role = roles.get(launch_failures.SERVICE_ROLE)
     if role is None or (utcnow() - role.create_date).total_seconds() < account.current.visible_seconds:
         raise AwsError(
             "AccessDenied",
-            f"Access denied when attempting to assume role {limits.SERVICE_ROLE_ARN}. "
+            f"Access denied when attempting to assume role {launch_failures.SERVICE_ROLE_ARN}. "
             "Validating load balancer configuration failed.",
         )
 

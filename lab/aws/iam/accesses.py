@@ -8,10 +8,11 @@ from typing import Any
 
 from moto.s3.models import FakeDeleteMarker
 
-from lab.aws import limits, world
+from lab.aws import world
 from lab.aws.calls import Call
 from lab.aws.iam import launches, tags
 from lab.aws.iam.policy import Access
+from lab.aws.launch_failures import SERVICE_ROLE, SERVICE_ROLE_ARN
 from lab.state import ACCOUNT_ID, REGION
 
 Parameters = Mapping[str, Any]
@@ -225,9 +226,9 @@ def _autoscaling(action: str, parameters: Parameters) -> Iterator[Access]:
         subnets = parameters.get("VPCZoneIdentifier") or (group.settings.get("VPCZoneIdentifier") if group else "")
         yield from launches.of_group(parameters, list(filter(None, str(subnets or "").split(","))))
     roles = {role.name for role in world.iam().roles.values()}
-    if action == "CreateAutoScalingGroup" and limits.SERVICE_ROLE not in roles:
+    if action == "CreateAutoScalingGroup" and SERVICE_ROLE not in roles:
         # An account's first group creates Auto Scaling's service-linked role.
-        yield Access("iam:CreateServiceLinkedRole", limits.SERVICE_ROLE_ARN, {"iam:AWSServiceName": AUTO_SCALING})
+        yield Access("iam:CreateServiceLinkedRole", SERVICE_ROLE_ARN, {"iam:AWSServiceName": AUTO_SCALING})
 
 
 def _sqs(action: str, parameters: Parameters) -> Iterator[Access]:
@@ -339,9 +340,7 @@ def _iam(action: str, parameters: Parameters) -> Iterator[Access]:
         boundary = boundary or (role.permissions_boundary_arn if role else None)
     elif action == "CreateServiceLinkedRole":
         service = parameters["AWSServiceName"]
-        resource = (
-            limits.SERVICE_ROLE_ARN if service == AUTO_SCALING else f"{account}:role/aws-service-role/{service}/*"
-        )
+        resource = SERVICE_ROLE_ARN if service == AUTO_SCALING else f"{account}:role/aws-service-role/{service}/*"
         context |= {"iam:AWSServiceName": service}
     elif parameters.get("UserName"):
         resource = f"{account}:user/{parameters['UserName']}"

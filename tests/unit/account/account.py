@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from moto.autoscaling import models
 
-from lab.aws import cloud_map, endpoints, ipv6, limits, nat, repairs
+from lab.aws import cloud_map, endpoints, ipv6, launch_failures, nat, repairs
 from lab.aws.autoscaling import api
 from lab.aws.autoscaling.backend import LabAutoScaling
 from lab.aws.grafts import Grafts
@@ -140,7 +140,7 @@ def account() -> Iterator[Account]:
     It has the lab's Auto Scaling instead of moto's, which forgets hooks and policies, and what else the lab puts right.
     """
     grafts = Grafts()
-    for part in (api, ipv6, limits, nat, repairs, endpoints):
+    for part in (api, ipv6, launch_failures, nat, repairs, endpoints):
         part.install(grafts)
     cloud_map.install(grafts, seconds=0)
     # By which moto finds the API's addresses.

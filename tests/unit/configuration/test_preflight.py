@@ -16,7 +16,7 @@ from moto.ec2.models.amis import Ami
 
 from lab.aws import account as lab_account
 from lab.aws import endpoints, world
-from lab.aws.limits import SERVICE_ROLE_ARN
+from lab.aws.launch_failures import SERVICE_ROLE_ARN
 from tests.unit.account.account import Account, account
 from tests.unit.configuration.configuration import group, raw, spec
 from tests.unit.lab.fakes import allow, document

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.aws.limits import SERVICE_ROLE
+from lab.aws.launch_failures import SERVICE_ROLE
 from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, VPC_CIDR, LittleAws, Network, allow, document, refused
 
 EC2 = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}"

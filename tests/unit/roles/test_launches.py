@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from lab.aws.account import KIND
-from lab.aws.limits import SERVICE_ROLE
+from lab.aws.launch_failures import SERVICE_ROLE
 from tests.unit.lab.fakes import LittleAws, until
 from tests.unit.roles.account import REASON, roles_account
 

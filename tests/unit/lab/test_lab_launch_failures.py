@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.aws.account import KIND, STRICT
-from lab.aws.limits import QUOTA, SERVICE_ROLE, SERVICE_ROLE_ARN
+from lab.aws.launch_failures import QUOTA, SERVICE_ROLE, SERVICE_ROLE_ARN
 from tests.unit.lab.fakes import LittleAws, little_aws, refused, until
 
 pytestmark = pytest.mark.real("a server: the lab's AWS is what its clients are answered over HTTP")
