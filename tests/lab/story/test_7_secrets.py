@@ -30,6 +30,7 @@ UNUSED = {
     "s3:DeleteObject": "the fifteenth backup deletes the oldest, and the story has fewer",
     "autoscaling:RecordLifecycleActionHeartbeat": "a removal that takes longer than its hook's time-out",
     "autoscaling:DescribeAutoScalingInstances": "only while a command watches a removal end",
+    "sqs:ChangeMessageVisibility": "an announced end of an instance, such as of a spot instance",
     "s3:ListBucket": "S3 needs it when an object does not exist",
 }
 
