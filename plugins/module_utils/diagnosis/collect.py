@@ -51,7 +51,9 @@ class Collector:
             ),
             "swarm-agent.log": self._log("swarm-agent"),
             "docker.log": self._log("docker", "containerd"),
-            "cloud-init.log": self._log("cloud-init-local", "cloud-init", "cloud-config", "cloud-final"),
+            "cloud-init.log": self._log(
+                *(f"cloud-{stage}" for stage in ("init-local", "init", "config", "final", "init-main"))
+            ),
             "kernel.log": self._text([*self._journal, "--dmesg"]),
             "agent.json": self._json([str(AGENT), "status"]),
         }
