@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources import destroy as destroying
+from ansible_collections.swarm.aws.plugins.module_utils.aws import waiters
 from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
 from ansible_collections.swarm.aws.plugins.module_utils.aws.provision_error import ProvisionError
 from ansible_collections.swarm.aws.plugins.modules import cluster_destroy
+from botocore.exceptions import ClientError
 
 from lab.aws import account as profiles
 from lab.aws.account import STRICT
@@ -61,3 +64,16 @@ def test_changes_right_after_each_other_are_made() -> None:
         groups.CASE.run(account, groups.CASE.prepare(account))
         account.aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=groups.WORKER, DesiredCapacity=0)
         assert account.aws.client("events").list_targets_by_rule(Rule=QUEUE)["Targets"]
+
+
+def test_a_group_of_a_missing_image_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(waiters, "time", SimpleNamespace(monotonic=lambda: sum(waited), sleep=waited.append))
+    with strict(busy_seconds=0) as account:
+        params = groups.CASE.prepare(account)
+        version = {"LaunchTemplateName": groups.MANAGER, "LaunchTemplateData": {"ImageId": "ami-0123456789abcdef0"}}
+        account.aws.client("ec2").create_launch_template_version(**version)
+        versions = {**params["template_versions"], "manager": 2}
+        with pytest.raises(ClientError, match="image id"):
+            groups.CASE.run(account, {**params, "template_versions": versions})
+    assert waited == []
