@@ -21,16 +21,19 @@ from lab.aws.account import STRICT
 from tests.unit.account.account import REGION, Account
 from tests.unit.account.cases import groups
 from tests.unit.account.whole import QUEUE, WHO, build, events, look
-from tests.unit.lab.fakes import little_aws
+from tests.unit.lab.fakes import allow, little_aws
 
 pytestmark = pytest.mark.real("a server: what lingers and is refused is the lab's answer over HTTP")
 
 
 @contextmanager
-def strict(**more: Any) -> Iterator[Account]:
+def strict(*statements: dict[str, Any], **more: Any) -> Iterator[Account]:
+    """The account of a user with these statements, or of the administrator."""
     profile = {"visible_seconds": 0, "busy_seconds": 0.1, "linger_seconds": 3, **more}
     with little_aws(replace(STRICT, **profile)) as aws:
-        key = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab", "verify": True}
+        user = aws.user("operator", *statements) if statements else {"AccessKeyId": "lab", "SecretAccessKey": "lab"}
+        key = {"aws_access_key_id": user["AccessKeyId"], "aws_secret_access_key": user["SecretAccessKey"]}
+        key["verify"] = True
         yield Account(lambda: AwsSession.of_options(REGION, aws.url, key))
 
 
@@ -48,6 +51,15 @@ def test_destroying_ends_with_nothing_left_and_no_error(monkeypatch: pytest.Monk
         assert (result["left"], [resource["kind"] for resource in result["going"]]) == ([], ["KMS key"])
         assert len(result["changes"]) == len(set(result["changes"]))
         assert [resource["kind"] for resource in look(account)["resources"]] == ["KMS key"]
+
+
+def test_deleting_again_what_lingers_may_be_denied() -> None:
+    untagged = {"Null": {"aws:ResourceTag/swarm.aws/cluster": "true"}}
+    denied = {**allow("sqs:DeleteQueue", when=untagged), "Effect": "Deny"}
+    with strict(allow("*"), denied) as account:
+        events(account.aws)
+        result = destroy(account)
+        assert (result["left"], len(result["changes"])) == ([], 3)
 
 
 def test_a_resource_that_does_not_go_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
