@@ -37,6 +37,23 @@ def say(sentence: str) -> None:
     print(f"\nfigures: {sentence}")
 
 
+# What lab/aws/account.py refuses although the request is right.
+_MOMENTARY = (
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "AWS.SimpleQueueService.QueueDeletedRecently",
+    "ConcurrentModificationException",
+    "InvalidGroup.NotFound",
+    "NoSuchEntity",
+    "NotFoundException",
+    "ScalingActivityInProgress",
+)
+
+
+def _in_a_moment(response: Any, attempts: int, **_: object) -> float | None:
+    momentary = response is not None and response[1].get("Error", {}).get("Code") in _MOMENTARY
+    return 2.0 if momentary and attempts < 6 else None
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished command: its exit code and output."""
@@ -159,8 +176,10 @@ class Site:
         return self._ask_lab("inventory")  # type: ignore[no-any-return]
 
     def aws(self, service: str) -> Any:
-        """A boto3 client with the administrator's credentials."""
-        return lifecycle.client(self.lab, service)
+        """A boto3 client of the administrator, which tries again what the account refuses for a moment."""
+        client = lifecycle.client(self.lab, service)
+        client.meta.events.register_first("needs-retry", _in_a_moment)
+        return client
 
     def calls(self) -> list[dict[str, Any]]:
         """The API calls since `forget_calls`."""

@@ -366,7 +366,7 @@ def _once_launchable(call: Any) -> Any:
 
     def not_yet(error: Exception) -> bool:
         message = str(error).lower().replace(" ", "")
-        unseen = "instanceprofile" in message or ("launchtemplate" in message and "notexist" in message)
+        unseen = "instanceprofile" in message or ("specifiedlaunchtemplate" in message and "notexist" in message)
         return code(error) == "ValidationError" and unseen
 
     return once_visible(call, not_yet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
 
@@ -138,7 +139,9 @@ class Destroyer:
         still_there = getattr(self, f"_left_{_method(batch[0])}", None)
         for resource in batch:
             if resource.id in self._deleted:
-                self._once_unused(resource)
+                # IAM may refuse it, since what is gone has no tags. What does not go is named after the last pass.
+                with contextlib.suppress(ClientError):
+                    self._once_unused(resource)
                 continue
             self._deleted.add(resource.id)
             before = {"id": resource.id, **({"note": resource.note} if resource.note else {})}

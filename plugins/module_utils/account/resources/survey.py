@@ -261,25 +261,32 @@ class Survey:
 
     def _others(self, known: set[Any]) -> Iterator[Resource]:
         tagging, ours = self._aws.client("resourcegroupstaggingapi"), [{"Key": tags.CLUSTER, "Values": [self.cluster]}]
-        # By the service's own answer, since the tagging service also lists what was deleted.
+        # Names for which the services were asked above. The tagging service also lists what was deleted.
+        asked = {
+            "sns:": re.escape(self._names["alarm_topic"]),
+            "s3:": re.escape(self.bucket),
+            "cloudwatch:alarm": f"{re.escape(names.alarm_prefix(self.cluster))}.*",
+            "iam:instance-profile": f"{re.escape(self.cluster)}-.*",
+            "servicediscovery:service": ".*",
+        }
         looks: dict[str, Callable[[str], Resource | None]] = {
             "kms:key": self._tagged_key,
             "secretsmanager:secret": self._secret,
             "logs:log-group": self._log_group,
             "ssm:parameter": self._parameter,
             "sqs": self._tagged_queue,
-            "sns": self._tagged_topic,
-            "s3": self._tagged_bucket,
-            "cloudwatch:alarm": self._tagged_alarm,
-            "iam:instance-profile": self._tagged_profile,
         }
         for mapping in listed(tagging, "get_resources", "ResourceTagMappingList", TagFilters=ours):
             arn = mapping["ResourceARN"]
             service, kind, name = _parts(arn)
             if arn in known or name in known or service == "autoscaling" or f"{service}:{kind}" in _LOOKED_AT:
                 continue
+            if re.fullmatch(asked.get(f"{service}:{kind}", ""), name):
+                continue
             look = looks.get(f"{service}:{kind}") or looks.get(service)
-            found = look(arn) if look else _unknown(arn)
+            found = (
+                look(arn) if look else Resource(f"{service} {kind}".strip(), arn, kept=UNKNOWN, facts={"tagged": True})
+            )
             if found is not None:
                 yield found
 
@@ -324,25 +331,6 @@ class Survey:
         found = unless_missing(self._aws.client("sqs").get_queue_url, *NO_QUEUE, QueueName=name)
         return Resource("queue", f"queue/{name}", name, facts={"url": found["QueueUrl"], "arn": arn}) if found else None
 
-    def _tagged_topic(self, arn: str) -> Resource | None:
-        described = self._aws.client("sns").list_tags_for_resource
-        return _unknown(arn) if unless_missing(described, *NO_TOPIC, ResourceArn=arn) else None
-
-    def _tagged_bucket(self, arn: str) -> Resource | None:
-        # HeadBucket may still see a deleted bucket.
-        described = self._aws.client("s3").get_bucket_tagging
-        return _unknown(arn) if unless_missing(described, "NoSuchBucket", Bucket=arn.split(":::")[-1]) else None
-
-    def _tagged_alarm(self, arn: str) -> Resource | None:
-        found = self._aws.client("cloudwatch").describe_alarms(
-            AlarmNames=[arn.split(":alarm:", 1)[1]], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
-        )
-        return _unknown(arn) if found["MetricAlarms"] or found.get("CompositeAlarms") else None
-
-    def _tagged_profile(self, arn: str) -> Resource | None:
-        described, name = self._aws.client("iam").get_instance_profile, arn.rsplit("/", 1)[-1]
-        return _unknown(arn) if unless_missing(described, "NoSuchEntity", InstanceProfileName=name) else None
-
 
 # Kinds that EC2 itself reports, more up to date than the tagging service.
 _LOOKED_AT = {
@@ -364,11 +352,6 @@ _LOOKED_AT = {
         "vpc-endpoint",
     )
 }
-
-
-def _unknown(arn: str) -> Resource:
-    service, kind, _ = _parts(arn)
-    return Resource(f"{service} {kind}".strip(), arn, kept=UNKNOWN, facts={"tagged": True})
 
 
 def _parts(arn: str) -> tuple[str, str, str]:
