@@ -28,6 +28,7 @@ PROD = {
     "region": REGION,
     "names": resource_names("prod", ACCOUNT_ID, REGION),
     "node_groups": [{"name": "eu-manager"}],
+    "network": None,
 }
 
 
