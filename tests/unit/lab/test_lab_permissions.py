@@ -15,12 +15,19 @@ from lab.aws.strict.checks import MOST_OF_A_MANAGED_POLICY
 from tests.lab import permissions
 from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, LittleAws, allow, document, refused
 
-LONGEST = {"ACCOUNT": ACCOUNT_ID, "REGION": "ap-southeast-2", "CLUSTER": "c" * 31, "RECORD": f"{'r' * 40}.example.com"}
+LONGEST = {
+    **permissions.WITHOUT_VPC,
+    "REGION": "ap-southeast-2",
+    "CLUSTER": "c" * 31,
+    "RECORD": f"{'r' * 40}.example.com",
+}
 # Parliament expects in a single statement what the policies split into two, by name or kind and by tag. The policies
 # allow all describe actions, so that another version of an amazon.aws module may call more of them.
 SPLIT = {
     ("RESOURCE_MISMATCH", "ManageTaggedResources", "ec2:RunInstances"),
     ("RESOURCE_MISMATCH", "LaunchInstances", "ec2:RunInstances"),
+    ("RESOURCE_MISMATCH", "LaunchInNetwork", "ec2:RunInstances"),
+    ("RESOURCE_MISMATCH", "CreateGroupsInNetwork", "ec2:CreateSecurityGroup"),
     ("RESOURCE_MISMATCH", "ManageKeyAlias", "kms:CreateAlias"),
     ("RESOURCE_MISMATCH", "ManageKeyAlias", "kms:DeleteAlias"),
     ("RESOURCE_MISMATCH", "ManageKey", "kms:CreateAlias"),
@@ -72,7 +79,7 @@ def test_the_policies_contain_every_name_of_a_cluster() -> None:
 @pytest.fixture
 def operator(aws: LittleAws) -> Callable[[str], Any]:
     """Clients with the credentials of a user with exactly these policies."""
-    key = aws.user("operator", managed=POLICIES)
+    key = aws.user("operator", managed=permissions.policies(permissions.WITHOUT_VPC))
     return lambda service: aws.client(service, key)
 
 
@@ -95,6 +102,7 @@ def test_resources_of_others_cannot_be_changed(aws: LittleAws, operator: Callabl
         "a VPC that is taken over": lambda: ec2.create_tags(Resources=[network.vpc], Tags=[tag]),
         "a security group": lambda: ec2.delete_security_group(GroupId=network.group),
         "a launch in a subnet": lambda: ec2.run_instances(**launch),
+        "a group in a VPC": lambda: ec2.create_security_group(GroupName="g", Description="g", VpcId=network.vpc),
         "a role": lambda: operator("iam").put_role_policy(**rest),
         "a role of another name": lambda: operator("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}"),
         "a user": lambda: operator("iam").create_user(UserName="another"),
