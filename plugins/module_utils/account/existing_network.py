@@ -59,7 +59,7 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{where} has {identifier} more than once."
 
 
-def found(
+def resolved(
     aws: AwsSession, config: Mapping[str, Any], account_errors: Callable[[], Sequence[str]]
 ) -> tuple[dict[str, Any], list[str], list[str]]:
     """The configuration as `ExistingNetwork.resolve` returns it, errors and warnings.
@@ -185,6 +185,11 @@ class ExistingNetwork:
                 )
         for subnet in found:
             self._refuse_own("subnet", subnet["SubnetId"], subnet)
+            if subnet.get("Ipv6Native"):
+                self.errors.append(
+                    f"The subnet {subnet['SubnetId']} of network has no IPv4 range, which nodes need: use "
+                    "another subnet."
+                )
         public = [subnet for subnet in found if subnet["MapPublicIpOnLaunch"]]
         if public and len(public) < len(found):
             private = [subnet for subnet in found if not subnet["MapPublicIpOnLaunch"]]
@@ -205,9 +210,7 @@ class ExistingNetwork:
     def _security_groups(self, vpc: Found) -> None:
         groups = self._config["node_groups"]
         given = [*self._wanted["security_groups"], *(name for group in groups for name in group["security_groups"])]
-        most = (
-            max(len({*self._wanted["security_groups"], *group["security_groups"]}) for group in groups) if groups else 0
-        )
+        most = max((len({*self._wanted["security_groups"], *group["security_groups"]}) for group in groups), default=0)
         if most + OWN_GROUPS > MOST_GROUPS:
             self.errors.append(
                 f"security_groups has {most} groups, but AWS allows {MOST_GROUPS} per instance, and {OWN_GROUPS} are "
@@ -300,7 +303,8 @@ class ExistingNetwork:
         for zones in sorted(wanted, key=sorted):
             inside = [group for group in groups if set(group["zones"] or every) <= zones]
             most = sum(max(group["max"], (group["warm_pool"] or {}).get("max", 0)) for group in inside)
-            free = sum(s["AvailableIpAddressCount"] for s in subnets if s["AvailabilityZone"] in zones)
+            usable = [subnet for subnet in subnets if subnet["AvailabilityZone"] in zones]
+            free = sum(subnet["AvailableIpAddressCount"] for subnet in usable)
             more = most - sum(present[zone] for zone in zones)
             if more > free:
                 self.errors.append(

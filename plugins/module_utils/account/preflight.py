@@ -360,7 +360,7 @@ def run(
     if errors:
         raise ProvisionError(_list(errors))
     config = _settled(configuration.with_defaults(raw, spec))
-    config, errors, warnings = existing_network.found(aws, config, lambda: account_errors(aws, config))
+    config, errors, warnings = existing_network.resolved(aws, config, lambda: account_errors(aws, config))
     against_rules, advice = configuration_rules.check(config, aws.regions())
     errors, warnings = [*errors, *against_rules], [*warnings, *advice]
     for path, found in inventories.items():

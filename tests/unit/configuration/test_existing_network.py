@@ -39,7 +39,7 @@ def look(world: Account, **changed: Any) -> tuple[dict[str, Any], list[str], lis
     with world.recording() as writes:
         # New clients are recorded, and get the changed answers.
         world.aws.forget()
-        found = existing_network.found(world.aws, settled(**changed), list)
+        found = existing_network.resolved(world.aws, settled(**changed), list)
     assert writes == []
     return found
 
@@ -137,6 +137,16 @@ def test_settings_of_the_own_vpc_are_refused_beside_network(world: Account, publ
 )
 def test_a_wrong_network_is_refused(world: Account, public: Existing, changed: dict[str, Any], sentence: str) -> None:
     assert sentence in error(world, **public.variables(**changed))
+
+
+def test_a_subnet_without_ipv4_is_refused(world: Account, public: Existing) -> None:
+    def native(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Subnets"][0]["Ipv6Native"] = True
+
+    with world.changing("DescribeSubnets", native):
+        assert "of network has no IPv4 range, which nodes need: use another subnet." in error(
+            world, **public.variables()
+        )
 
 
 def test_tags_of_two_vpcs_are_refused(world: Account, public: Existing) -> None:
@@ -426,5 +436,5 @@ def test_a_cluster_cannot_move_to_another_vpc(world: Account, public: Existing) 
 
 def test_in_another_account_nothing_is_read(world: Account, public: Existing) -> None:
     with world.recording():
-        refused = existing_network.found(world.aws, settled(**public.variables()), lambda: ["refused"])
+        refused = existing_network.resolved(world.aws, settled(**public.variables()), lambda: ["refused"])
         assert (refused[1], world.reads) == ([], [])
