@@ -30,7 +30,7 @@ def own_groups(account: RolesAccount) -> dict[str, Any]:
     return {group["GroupName"]: group for group in found}
 
 
-def test_an_existing_vpc_gets_security_groups_and_no_change(account: RolesAccount, theirs: Existing) -> None:
+def test_an_existing_vpc_gets_security_groups_and_no_other_change(account: RolesAccount, theirs: Existing) -> None:
     before = theirs.described()
     planned = account.run("network", check=True, **theirs.variables())
     assert (planned.code, planned.writes) == (0, []), planned.output[-4000:]
@@ -47,4 +47,11 @@ def test_an_existing_vpc_gets_security_groups_and_no_change(account: RolesAccoun
 
     again = account.run("network", **theirs.by_tags())
     assert (again.code, dict(again.changed), again.writes) == (0, {}, []), again.output[-4000:]
+    assert theirs.described() == before
+
+    destroyed = account.playbook("playbooks/destroy.yml", "-e", "confirm=example", **theirs.variables())
+    assert destroyed.code == 0, destroyed.output[-4000:]
+    assert "Kept: VPC office, since it is not this cluster" in destroyed.output
+    assert "Nothing is left." in destroyed.output
+    assert own_groups(account) == {}
     assert theirs.described() == before
