@@ -195,7 +195,7 @@ def test_an_existing_vpc_is_listed_as_kept_and_left_as_it_was(world: Account, zo
     assert (theirs.described(), inventory.resources()) == before
 
 
-def test_users_of_the_clusters_security_groups_in_an_existing_vpc_are_named(world: Account, zone: str) -> None:
+def test_users_of_own_groups_in_an_existing_vpc_are_named(world: Account, zone: str) -> None:
     ec2 = world.aws.client("ec2")
     theirs = existing_vpc(ec2)
     whole.build(world, theirs)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import names
+from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 from parliament import analyze_policy_string
 
 from lab.aws.strict.checks import MOST_OF_A_MANAGED_POLICY
@@ -120,6 +121,22 @@ def test_resources_of_others_cannot_be_changed(aws: LittleAws, operator: Callabl
     # Describing them is allowed.
     assert operator("sqs").list_queue_tags(QueueUrl=queue["QueueUrl"])["Tags"]
     assert operator("kms").list_resource_tags(KeyId=key)["Tags"] == []
+
+
+def test_an_operator_of_an_existing_vpc_launches_only_there(aws: LittleAws) -> None:
+    network = aws.network()
+    key = aws.user("guest", managed=permissions.policies({**permissions.VALUES, "VPC": network.vpc}))
+    ec2 = aws.client("ec2", key)
+    (default,) = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    own = tags.specification("security-group", {tags.CLUSTER: "example"})
+    group = {"GroupName": "example-member", "Description": "members", "TagSpecifications": own}
+    made = ec2.create_security_group(**group, VpcId=network.vpc)["GroupId"]
+    assert refused(ec2.create_security_group, **group, VpcId=default["VpcId"]) == "UnauthorizedOperation"
+    launch = {"ImageId": IMAGE, "MinCount": 1, "MaxCount": 1}
+    assert ec2.run_instances(**launch, SubnetId=network.subnets[0], SecurityGroupIds=[made, network.group])
+    others = [{"Name": "vpc-id", "Values": [default["VpcId"]]}]
+    elsewhere = ec2.describe_subnets(Filters=others)["Subnets"][0]["SubnetId"]
+    assert refused(ec2.run_instances, **launch, SubnetId=elsewhere) == "UnauthorizedOperation"
 
 
 def test_the_policies_can_require_a_permissions_boundary(aws: LittleAws) -> None:
