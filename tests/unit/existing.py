@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
-
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 RANGE = "10.80.0.0/16"
 VPC_TAGS, SUBNET_TAGS = {"Name": "office"}, {"tier": "nodes"}
+OWN_TAG = "swarm.aws/cluster"
 # Requests whose answers show the whole VPC, and what they show of the cluster's own security groups and instances.
 DESCRIBED = {
     "describe_vpcs": ("Vpcs", "vpc-id"),
@@ -55,7 +54,7 @@ class Existing:
             found[key] = [
                 {name: value for name, value in item.items() if name != "AvailableIpAddressCount"}
                 for item in answer
-                if tags.CLUSTER not in tags.from_list(item.get("Tags", []))
+                if OWN_TAG not in [tag["Key"] for tag in item.get("Tags", [])]
             ]
         for attribute in ("enableDnsSupport", "enableDnsHostnames"):
             answer = self.ec2.describe_vpc_attribute(VpcId=self.vpc, Attribute=attribute)
@@ -67,7 +66,7 @@ def existing_vpc(ec2: Any, *, public: bool = True, cidr: str = RANGE) -> Existin
     """Create it with plain calls. ``cidr`` is a /16."""
 
     def tagged(kind: str, **own: str) -> list[dict[str, Any]]:
-        return tags.specification(kind, own)
+        return [{"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in own.items()]}]
 
     vpc = ec2.create_vpc(CidrBlock=cidr, TagSpecifications=tagged("vpc", **VPC_TAGS))["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
