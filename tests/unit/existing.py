@@ -10,7 +10,7 @@ ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 RANGE = "10.80.0.0/16"
 VPC_TAGS, SUBNET_TAGS = {"Name": "office"}, {"tier": "nodes"}
 OWN_TAG = "swarm.aws/cluster"
-# Requests whose answers show the whole VPC, and what they show of the cluster's own security groups and instances.
+# Requests whose answers show the whole VPC, their keys and filters.
 DESCRIBED = {
     "describe_vpcs": ("Vpcs", "vpc-id"),
     "describe_subnets": ("Subnets", "vpc-id"),

@@ -83,6 +83,7 @@ def test_a_configuration_is_planned_built_not_changed_and_destroyed(account: Rol
 def test_a_cluster_in_an_existing_vpc_leaves_it_as_it_was(account: RolesAccount, public: bool) -> None:
     theirs = existing_vpc(account.aws.client("ec2"), public=public)
     account.become("guest", permissions.policies({**permissions.VALUES, "VPC": theirs.vpc}))
+    everything = account.aws.control("GET", "inventory")
     before, configuration = theirs.described(), theirs.by_tags()
     plan = account.playbook("playbooks/plan.yml", **configuration)
     assert (plan.code, plan.writes) == (0, []), plan.output[-4000:]
@@ -105,6 +106,7 @@ def test_a_cluster_in_an_existing_vpc_leaves_it_as_it_was(account: RolesAccount,
     assert "Kept: VPC office, since it is not this cluster" in destroyed.output
     assert "Nothing is left." in destroyed.output
     assert theirs.described() == before
+    assert account.aws.control("GET", "inventory") == everything
 
 
 def instances(account: RolesAccount) -> list[dict[str, Any]]:
