@@ -34,6 +34,7 @@ JOURNALS = {
     "operations": "Cloud Map's operations",
     "_reset_model_refs": "moto's own",
     "rotation": "the next free address",
+    "_unused_ips": "addresses that were in use before",
     "opt_out_numbers": "moto's own telephone numbers",
 }
 # Attributes that identify an object in a list.

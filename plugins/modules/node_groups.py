@@ -33,7 +33,9 @@ options:
     elements: dict
     required: true
   subnets:
-    description: ID of the subnet of each zone. In check mode subnets may be missing that do not exist yet.
+    description: >-
+      ID of the subnet of each zone, or several IDs separated by commas. In check mode subnets may be missing that do
+      not exist yet.
     type: dict
     required: true
   template_versions:

@@ -24,6 +24,7 @@ from lab.aws.iam.conditions import wildcard
 from lab.aws.iam.policy import Access, Verdict, judge, listed
 from lab.state import ACCOUNT_ID, REGION
 from tests.lab.configured import CONFIGURATIONS
+from tests.unit.existing import existing_vpc
 from tests.unit.roles.account import RolesAccount, roles_account
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,8 +32,10 @@ FOLDER = ROOT / "docs/permissions"
 RECORD = ROOT / ".build/permissions.json"
 OPERATOR = "operator"
 """The user with these policies on the lab."""
-VALUES = {"ACCOUNT": ACCOUNT_ID, "REGION": REGION, "CLUSTER": "example", "RECORD": "www.swarm.test"}
-"""The values of the policies' placeholders on the lab."""
+VALUES = {"ACCOUNT": ACCOUNT_ID, "REGION": REGION, "CLUSTER": "example", "RECORD": "www.swarm.test", "VPC": "vpc-*"}
+"""The values of the policies' placeholders on the lab. A record's VPC is any."""
+WITHOUT_VPC = {**VALUES, "VPC": "vpc-00000000000000000"}
+"""The values for an operator whose clusters have their own VPCs."""
 Policies = Mapping[str, dict[str, Any]]
 EVERYTHING: Policies = {
     "everything": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -188,6 +191,9 @@ def record() -> dict[str, Any]:
         client("secretsmanager").create_secret(Name="more", SecretString="more", Tags=listed)
         client("ssm").put_parameter(Name="/more", Value="more", Type="String", Tags=listed)
         _play(account, "playbooks/destroy.yml", confirm=VALUES["CLUSTER"])
+        theirs = existing_vpc(client("ec2")).variables()
+        _play(account, "site.yml", "--tags", "node_groups", **theirs)
+        _play(account, "playbooks/destroy.yml", confirm=VALUES["CLUSTER"], **theirs)
         told: dict[str, Any] = account.aws.control("GET", "judgements")
         return keep(told)
 

@@ -102,7 +102,7 @@ def _launch(data: Parameters, template: str | None, subnets: list[str]) -> Itera
     used += [group for interface in interfaces for group in interface.get("Groups") or []]
     context = {"ec2:LaunchTemplate": _arn(template)} if template else {}
     for identifier in dict.fromkeys(filter(None, used)):
-        yield Access("ec2:RunInstances", _arn(identifier), {**_tags(identifier), **context})
+        yield Access("ec2:RunInstances", _arn(identifier), {**_tags(identifier), **_vpc(identifier), **context})
     if data.get("KeyName"):
         yield Access("ec2:RunInstances", f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:key-pair/{data['KeyName']}", context)
     given = _given_tags(data)
@@ -165,6 +165,13 @@ def _arn(identifier: str = "*", kind: str | None = None) -> str:
     kind = kind or _kind(identifier)
     account = "" if kind in ("image", "snapshot") else ACCOUNT_ID
     return f"arn:aws:ec2:{REGION}:{account}:{kind}/{identifier}"
+
+
+def _vpc(identifier: str) -> dict[str, Any]:
+    """The VPC of a subnet or a security group, as a condition key."""
+    ec2 = world.ec2()
+    found = [*ec2.subnets.values(), *ec2.groups.values()]
+    return next(({"ec2:Vpc": _arn(those[identifier].vpc_id)} for those in found if identifier in those), {})
 
 
 def _tags(identifier: str) -> dict[str, Any]:

@@ -183,8 +183,9 @@ def _range(name: str, text: str, *, ipv6: bool = False) -> Iterator[str]:
 def _addresses(config: Mapping[str, Any]) -> Iterator[str]:
     zones: Sequence[str] = config["zones"]
     region: str = config["region"]
-    if not zones:
-        yield f"zones is empty: list the availability zones to use, such as [{region}a, {region}b]."
+    network = config["network"]
+    if not zones and network is None:
+        yield f"zones is empty: list the availability zones to use, such as [{region}a, {region}b], or set network."
     yield from (f"zones has {zone} more than once." for zone in _twice(zones))
     for cidr in config["ssh_access"]:
         yield from _range("ssh_access", cidr)
@@ -207,6 +208,8 @@ def _addresses(config: Mapping[str, Any]) -> Iterator[str]:
             yield from wrong
             if not wrong and ":" in cidr and not (config["dns"] or {}).get("ipv6"):
                 yield f"{where} has {cidr}, but no node has an IPv6 address: set dns.ipv6 to true, or remove the range."
+    if network is not None:
+        return
     wrong = list(_range("vpc_cidr", config["vpc_cidr"]))
     yield from wrong
     if wrong:
@@ -301,22 +304,26 @@ def service_name(service: Mapping[str, str]) -> str:
 
 
 def _private_nodes(config: Mapping[str, Any]) -> Iterator[str]:
-    dns, groups = config["dns"], config["node_groups"]
-    if config["private_nodes"] is None:
+    dns, groups, nodes, network = (config[key] for key in ("dns", "node_groups", "private_nodes", "network"))
+    if config["public_addresses"]:
         return
     if dns is not None and dns["addresses"] == "public":
+        where = "with private_nodes no node has a public address" if nodes else "the subnets of network assign none"
         yield (
-            "dns.addresses is public, but with private_nodes no node has a public address: set it to private for "
+            f"dns.addresses is public, but {where}: set it to private for "
             "clients that reach the VPC, or remove dns and set target_groups of a load balancer."
         )
     if dns is not None and dns["ipv6"]:
-        yield "dns.ipv6 is true, but IPv6 addresses are public: remove dns.ipv6, or private_nodes."
+        remedy = "private_nodes" if nodes else "use subnets with public addresses"
+        yield f"dns.ipv6 is true, but IPv6 addresses are public: remove dns.ipv6, or {remedy}."
     if dns is None and not any(group["target_groups"] for group in groups):
         yield Advice(
             "The nodes are private, and neither dns nor target_groups of a group are set: clients cannot find them."
         )
-    if config["private_nodes"]["nat"] == NONE:
-        yield from _no_way_out(config)
+    if nodes and nodes["nat"] == NONE:
+        yield from _no_way_out(config, "private_nodes.nat is none", "set nat to one or per_zone")
+    if network and network["isolated"]:
+        yield from _no_way_out(config, "the subnets of network have no route out", "add a route to a NAT gateway")
     if not config["session_manager"]:
         yield Advice(
             "The nodes are private, and session_manager is false: only hosts in the VPC, or connected to it, reach "
@@ -324,18 +331,18 @@ def _private_nodes(config: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _no_way_out(config: Mapping[str, Any]) -> Iterator[str]:
+def _no_way_out(config: Mapping[str, Any], cause: str, remedy: str) -> Iterator[str]:
     """Errors and warnings about nodes that reach only AWS."""
     for group in config["node_groups"]:
         if not config["node_images"].get(group["architecture"]) and not group["user_data"]:
             yield (
-                f"node_groups[{group['name']}]: private_nodes.nat is none, so its nodes reach no mirror of the "
+                f"node_groups[{group['name']}]: {cause}, so its nodes reach no mirror of the "
                 f"packages that they need: set node_images for {group['architecture']} to an image with the packages, "
                 "or fetch them in user_data from a place that the nodes reach."
             )
     yield Advice(
-        "private_nodes.nat is none: a node never joins if a package that it needs is neither in its image "
-        "nor fetched by user_data."
+        f"Since {cause}, a node never joins if a package that it needs is neither in its image nor fetched by "
+        "user_data."
     )
     for repository in config["ecr_repositories"]:
         region = (
@@ -345,12 +352,12 @@ def _no_way_out(config: Mapping[str, Any]) -> Iterator[str]:
         )
         if region != config["region"]:
             yield (
-                f"ecr_repositories has {repository}, but with private_nodes.nat none the nodes reach only ECR in "
-                f"{config['region']}: replicate the repository there, or set nat to one or per_zone."
+                f"ecr_repositories has {repository}, but {cause}, so the nodes reach only ECR in "
+                f"{config['region']}: replicate the repository there, or {remedy}."
             )
     if not config["ecr_repositories"]:
         yield Advice(
-            "private_nodes.nat is none, and ecr_repositories is empty: the nodes reach no registry, and can run only "
+            f"ecr_repositories is empty, and {cause}: the nodes reach no registry, and can run only "
             "container images that are in their machine image."
         )
 
@@ -362,7 +369,9 @@ def _groups(config: Mapping[str, Any]) -> Iterator[str]:
     for name in _twice([group["name"] for group in groups]):
         yield f"node_groups has two groups named '{name}': use unique names."
     for group in groups:
-        for problem in _group_problems(group, config["zones"]):
+        # The network is checked first; without it, its zones are not known.
+        zones = None if config["network"] and not config["zones"] else config["zones"]
+        for problem in _group_problems(group, zones):
             yield f"node_groups[{group['name']}]: {problem}"
         spot = group["spot"]
         if spot is not None and len(group["instance_types"]) == 1:
@@ -372,7 +381,7 @@ def _groups(config: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[str]:
+def _group_problems(group: Mapping[str, Any], zones: Sequence[str] | None) -> Iterable[str]:
     if not GROUP_NAME.fullmatch(group["name"]):
         yield "name must be 1 to 31 lower-case letters, digits and hyphens, starting with a letter."
     if not 0 <= group["min"] <= group["desired"] <= group["max"]:
@@ -394,7 +403,7 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str]) -> Iterable[
             yield "zones is empty: list some zones, or remove it for all."
         yield from (f"zones has {zone} more than once." for zone in _twice(group["zones"]))
         for zone in group["zones"]:
-            if zone not in zones:
+            if zones is not None and zone not in zones:
                 yield f"zone {zone} is not one of the cluster's zones{suggestion(zone, zones) or '.'}"
     yield from _spot_problems(group)
     yield from _scaling_problems(group)

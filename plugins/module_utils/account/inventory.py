@@ -30,7 +30,7 @@ def unreached(path: str, inventory: Any, config: Mapping[str, Any]) -> Iterable[
 
     Files without the group session_manager are not checked.
     """
-    if not _finds_instances(inventory) or config["private_nodes"] is not None:
+    if not _finds_instances(inventory) or not config["public_addresses"]:
         return
     condition = (inventory.get("groups") or {}).get("session_manager")
     if condition is None or str(condition).lower() == "true":

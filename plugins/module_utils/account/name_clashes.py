@@ -10,6 +10,8 @@ from ..aws.scaling_groups import groups_named
 
 NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 NO_TOPIC = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
+# The parts of their names after the cluster's.
+SECURITY_GROUPS = ("member", "manager", "edge", "drill")
 # Modules that create and tag a resource in two requests leave it without tags if the run is killed in between.
 UNFINISHED = {tags.CLUSTER: ""}
 
@@ -17,7 +19,8 @@ UNFINISHED = {tags.CLUSTER: ""}
 def clashes(aws: AwsSession, cluster: Mapping[str, Any]) -> Iterator[str]:
     """A sentence for each resource with a name of the cluster and without the cluster's tag.
 
-    ``cluster`` is the configuration with its ``names``.
+    ``cluster`` is the configuration with its ``names``. In an existing network the VPC may have security groups of
+    these names.
     """
     for kind, name, found in _named(aws, cluster):
         owner = None if found is None else found.get(tags.CLUSTER, None)
@@ -44,6 +47,12 @@ def _named(aws: AwsSession, cluster: Mapping[str, Any]) -> Iterator[tuple[str, s
     filters = [{"Name": "launch-template-name", "Values": groups}]
     for template in aws.client("ec2").describe_launch_templates(Filters=filters)["LaunchTemplates"]:
         yield "launch template", template["LaunchTemplateName"], tags.from_list(template.get("Tags", []))
+    network = cluster["network"]
+    if network is not None and network["vpc_id"]:
+        security = [f"{cluster['cluster_name']}-{name}" for name in SECURITY_GROUPS]
+        filters = [{"Name": "vpc-id", "Values": [network["vpc_id"]]}, {"Name": "group-name", "Values": security}]
+        for group in aws.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]:
+            yield "security group", group["GroupName"], tags.from_list(group.get("Tags", []))
     for group in groups_named(aws.client("autoscaling"), groups):
         yield "Auto Scaling group", group["AutoScalingGroupName"], tags.from_list(group.get("Tags", []))
     for name in (names["queue"], names["dead_letter_queue"]):

@@ -139,7 +139,8 @@ class _Picture:
                 if subnet["name"].startswith(f"{self._cluster}-")
                 else subnet["name"]
             )
-            zone = zone[: -len(PRIVATE)] if zone.endswith(PRIVATE) else zone
+            # The name of a subnet of an existing network is somebody else's.
+            zone = subnet["note"] or (zone[: -len(PRIVATE)] if zone.endswith(PRIVATE) else zone)
             found.setdefault(zone or subnet["id"], ([], []))[0].append(subnet)
         for instance in self._of("instance"):
             zone = (self._members.get(instance["id"]) or {}).get("zone") or "zone unknown"
@@ -176,7 +177,7 @@ class _Picture:
         ways_out = [*self._tables(private=True), *self._of("NAT gateway", "elastic IP address", "interface endpoint")]
         if ways_out:
             bottom = self._chips(x + PAD, bottom, width - 2 * PAD, "Outbound", ways_out, kinds=True) + PAD
-        title = "; ".join(f"VPC {vpc['name']} ({vpc['id']})" for vpc in vpcs) or "no VPC"
+        title = "; ".join(" ".join(filter(None, ["VPC", vpc["name"], f"({vpc['id']})"])) for vpc in vpcs) or "no VPC"
         # Below its contents.
         entrance = self._drawn[:at]
         inside = self._drawn[at:]

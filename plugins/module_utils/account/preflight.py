@@ -23,10 +23,12 @@ from . import (
     cloud_map_service,
     configuration_rules,
     disks,
+    existing_network,
     hosted_zone,
     interface_endpoints,
     inventory,
     security_group_rules,
+    subnets,
 )
 from . import configuration_schema as configuration
 from .configuration_schema import suggestion
@@ -193,6 +195,14 @@ class Preflight:
                 "group."
             )
             return
+        network = self._config["network"]
+        if network is not None:
+            if network["vpc_id"] not in (None, group.get("VpcId")):
+                self._error(
+                    f"{where}, which is in the VPC {group.get('VpcId')} and not in {network['vpc_id']}: create a "
+                    "target group there."
+                )
+            return
         own = tags.of_cluster_filter(self._config["cluster_name"])
         vpcs = listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs", Filters=own)
         if group.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
@@ -282,6 +292,13 @@ class Preflight:
                 )
 
     def _vpcs(self) -> None:
+        network, cluster = self._config["network"], self._config["cluster_name"]
+        if network is not None:
+            if network["vpc_id"]:
+                self.errors += existing_network.moved(self._aws, cluster, [network["vpc_id"]])
+            return
+        own = listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs", Filters=tags.of_cluster_filter(cluster))
+        self.errors += existing_network.moved(self._aws, cluster, [vpc["VpcId"] for vpc in own])
         try:
             wanted = IPv4Network(self._config["vpc_cidr"])
         except ValueError:
@@ -404,7 +421,9 @@ def run(
     if errors:
         raise ProvisionError(_list(errors))
     config = _settled(configuration.with_defaults(raw, spec))
-    errors, warnings = configuration_rules.check(config, aws.regions())
+    config, errors, warnings = existing_network.resolved(aws, config, lambda: account_errors(aws, config))
+    against_rules, advice = configuration_rules.check(config, aws.regions())
+    errors, warnings = [*errors, *against_rules], [*warnings, *advice]
     for path, found in inventories.items():
         errors += inventory.check(path, found, config)
         warnings += inventory.unreached(path, found, config)
@@ -437,6 +456,11 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
         **config,
         "account_id": str(config["account_id"]),
         "cluster_tags": _texts(config["cluster_tags"]),
+        "zones": config["zones"] or [],
+        # The network's subnets decide about both.
+        "vpc_cidr": config["vpc_cidr"] or (None if config["network"] else subnets.DEFAULT_RANGE),
+        "public_addresses": config["private_nodes"] is None,
+        "network": config["network"] and {**config["network"], **_tag_texts(config["network"])},
         "node_groups": [_settled_group(group) for group in config["node_groups"]],
     }
     nodes = config["private_nodes"]
@@ -491,8 +515,8 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
 
 
 def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images: Mapping[str, Any]) -> dict[str, Any]:
-    """A node group with its image, time to join, block devices, tags and the names of its security groups."""
-    cluster, image = config["cluster_name"], images[group["architecture"]]
+    """A node group with its image, time to join, block devices, tags, and its security groups: names, and IDs of others."""
+    cluster, image, network = config["cluster_name"], images[group["architecture"]], config["network"]
     serves = group["dns"] or group["target_groups"]
     bare_metal = any(".metal" in kind for kind in group["instance_types"])
     groups = ["member", *(["manager"] if group["role"] == MANAGER else []), *(["edge"] if serves else [])]
@@ -501,13 +525,25 @@ def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images:
         "image": image["id"],
         "launch_seconds": group["launch_seconds"] or (BARE_METAL_LAUNCH_SECONDS if bare_metal else None),
         "block_devices": disks.block_devices(image["root_device"], group, config["ebs_kms_key"]),
-        "security_groups": [f"{cluster}-{name}" for name in groups],
+        "security_groups": list(
+            dict.fromkeys(
+                [
+                    *(f"{cluster}-{name}" for name in groups),
+                    *(network["security_groups"] if network else []),
+                    *group["security_groups"],
+                ]
+            )
+        ),
         "tags": {
             **tags.of_cluster(cluster, config["cluster_tags"], Name=f"{cluster}-{group['name']}"),
             tags.GROUP: group["name"],
             tags.ROLE: group["role"],
         },
     }
+
+
+def _tag_texts(network: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _texts(network[key]) for key in ("vpc_tags", "subnet_tags")}
 
 
 def _texts(values: Mapping[Any, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def monthly(cluster: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, A
     groups, region, private = cluster["node_groups"], cluster["region"], cluster["private_nodes"]
     zones, dns = len(cluster["zones"]), cluster["dns"]
     unpriced: list[str] = []
-    lines = [_group(group, region, table, unpriced, public=not private) for group in groups]
+    lines = [_group(group, region, table, unpriced, public=cluster["public_addresses"]) for group in groups]
     others = {"KMS key": table["key"]}
     gateways = {"one": 1, "per_zone": zones, "none": 0}[private["nat"]] if private else 0
     if gateways:

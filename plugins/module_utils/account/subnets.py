@@ -9,6 +9,8 @@ from typing import Any, Mapping, Sequence
 from ..aws import tags
 from ..aws.provision_error import ProvisionError
 
+# The range of the cluster's own VPC.
+DEFAULT_RANGE = "10.20.0.0/16"
 # AWS's minimum size, and the addresses that it reserves in each subnet.
 SMALLEST_PREFIX = 28
 RESERVED_ADDRESSES = 5

@@ -62,14 +62,19 @@ def network(aws: AwsSession) -> Network:
         RouteTableIds=tables,
         TagSpecifications=tagged("vpc-endpoint", f"{CLUSTER}-public"),
     )
-    groups = {name: _group(aws, vpc, name) for name in (MEMBER, MANAGER, ENDPOINTS)}
+    return Network(vpc, public, private, security_groups(aws, vpc))
+
+
+def security_groups(aws: AwsSession, vpc: str) -> dict[str, str]:
+    """The cluster's security groups by name, in a VPC."""
+    ec2, groups = aws.client("ec2"), {name: _group(aws, vpc, name) for name in (MEMBER, MANAGER, ENDPOINTS)}
     # Each names the other, so that neither can go before its rules.
     for name, other in ((MEMBER, MANAGER), (MANAGER, MEMBER)):
         pair = [
             {"IpProtocol": "tcp", "FromPort": 2377, "ToPort": 2377, "UserIdGroupPairs": [{"GroupId": groups[other]}]}
         ]
         ec2.authorize_security_group_ingress(GroupId=groups[name], IpPermissions=pair)
-    return Network(vpc, public, private, groups)
+    return groups
 
 
 def vpc_of(aws: AwsSession) -> str:

@@ -19,6 +19,7 @@ from tests.unit.account.account import ACCOUNT_ID, REGION, Account, account
 from tests.unit.account.cases import cloud_map, groups
 from tests.unit.account.cases.case import CLUSTER
 from tests.unit.account.ground import MANAGER, MEMBER, ZONES, group_of, subnet_of, tagged, vpc_of
+from tests.unit.existing import existing_vpc
 
 THEIRS = "arn:aws:iam::123456789012:policy/theirs"
 
@@ -185,6 +186,53 @@ def test_what_guard_duty_made_in_the_vpc_goes_with_it(world: Account, zone: str)
     assert inventory.resources() == before
 
 
+def test_an_existing_vpc_is_listed_as_kept_and_left_as_it_was(world: Account, zone: str) -> None:
+    ec2 = world.aws.client("ec2")
+    theirs = existing_vpc(ec2)
+    image = ec2.register_image(Name="debian")["ImageId"]
+    before = theirs.described(), inventory.resources()
+    whole.build(world, theirs)
+    own = {"Groups": [group_of(world.aws, MEMBER)["GroupId"]], "SubnetId": theirs.subnets[ZONES[0]], "DeviceIndex": 0}
+    ec2.run_instances(
+        ImageId=image,
+        MinCount=1,
+        MaxCount=1,
+        NetworkInterfaces=[own],
+        TagSpecifications=tagged("instance", f"{CLUSTER}-manager"),
+    )
+    kept = {(found["kind"], found["id"], found["note"]) for found in whole.look(world)["resources"] if found["kept"]}
+    assert kept == {("VPC", theirs.vpc, ""), ("subnet", theirs.subnets[ZONES[0]], ZONES[0])}
+    assert not [
+        change for change in whole.destroy(world, check=True)["changes"] if " vpc-" in change or "subnet" in change
+    ]
+    assert whole.destroy(world)["left"] == []
+    assert (theirs.described(), inventory.resources()) == before
+
+
+def test_users_of_own_groups_in_an_existing_vpc_are_named(world: Account, zone: str) -> None:
+    ec2 = world.aws.client("ec2")
+    theirs = existing_vpc(ec2)
+    whole.build(world, theirs)
+    member, manager = (group_of(world.aws, name)["GroupId"] for name in (MEMBER, MANAGER))
+    interface = ec2.create_network_interface(SubnetId=theirs.subnets[ZONES[0]], Groups=[member])["NetworkInterface"]
+    out = [{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "UserIdGroupPairs": [{"GroupId": manager}]}]
+    ec2.authorize_security_group_egress(GroupId=theirs.group, IpPermissions=out)
+    before = theirs.described()
+    left = {resource["id"]: resource["why"] for resource in whole.destroy(world)["left"]}
+    identifier = interface["NetworkInterfaceId"]
+    assert left == {
+        theirs.vpc: "it is not this cluster's",
+        theirs.group: "it is not this cluster's",
+        identifier: "it is not this cluster's",
+        member: f"the network interface {identifier} needs it, and it is not this cluster's",
+        manager: f"the security group office ({theirs.group}) needs it, and it is not this cluster's",
+    }
+    assert theirs.described() == before
+    ec2.revoke_security_group_egress(GroupId=theirs.group, IpPermissions=out)
+    ec2.delete_network_interface(NetworkInterfaceId=identifier)
+    assert whole.destroy(world)["left"] == []
+
+
 def test_kept_backups_keep_the_keys_that_decrypt_them(world: Account, zone: str) -> None:
     fill(world, zone)
     done = whole.destroy(world, keep_backups=True)
@@ -333,6 +381,20 @@ def test_the_plan_reads_only_the_declared_zone(world: Account, zone: str) -> Non
         found = whole.look(world, whole.configuration(dns=dns))
         assert world.reads.count("ListResourceRecordSets") == 1
     assert f"DNS record {whole.RECORD}" in {orphan["resource"].split(" (")[0] for orphan in found["orphans"]}
+
+
+def test_in_an_existing_vpc_no_network_is_missing_or_an_orphan(world: Account, zone: str) -> None:
+    theirs = existing_vpc(world.aws.client("ec2"))
+    network = {"vpc_id": theirs.vpc, "subnets": dict(theirs.subnets), "security_groups": []}
+    configuration = whole.configuration(zones=list(theirs.subnets), private_nodes=None, network=network)
+    missing = {
+        name for name in whole.look(world, configuration)["missing"] if name.startswith(("VPC", "subnet", "sec"))
+    }
+    assert missing == {f"security group {CLUSTER}-{name}" for name in ("member", "manager", "edge", "drill")}
+    whole.build(world, theirs)
+    found = whole.look(world, configuration)
+    assert {name for name in found["missing"] if name.startswith(("VPC", "subnet", "route", "internet"))} == set()
+    assert found["orphans"] == []
 
 
 # What stands on what

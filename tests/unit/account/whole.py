@@ -14,7 +14,8 @@ from ansible_collections.swarm.aws.plugins.modules import cluster_destroy, clust
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account
 from tests.unit.account.cases import cloud_map, cloudwatch, groups, policy
 from tests.unit.account.cases.case import CLUSTER
-from tests.unit.account.ground import ENDPOINTS, ZONES, group_of, network, subnet_of, vpc_of
+from tests.unit.account.ground import ENDPOINTS, ZONES, group_of, network, security_groups, subnet_of, vpc_of
+from tests.unit.existing import Existing
 from tests.unit.lab.fakes import EC2_TRUST
 
 WHO: Mapping[str, Any] = {"cluster_name": CLUSTER, "account_id": ACCOUNT_ID}
@@ -29,15 +30,22 @@ TRUST = json.dumps(EC2_TRUST)
 BUCKET = policy.BUCKET
 
 
-def build(account: Account) -> None:
-    """What the roles of site.yml run, in their order, and what the agents make afterwards."""
-    built = network(account.aws)
+def build(account: Account, theirs: Existing | None = None) -> None:
+    """What the roles of site.yml run, in their order, and what the agents make afterwards.
+
+    :param theirs: an existing network, in which only the security groups are the cluster's.
+    """
+    if theirs is None:
+        subnets = network(account.aws).public
+    else:
+        subnets = dict(theirs.subnets)
+        security_groups(account.aws, theirs.vpc)
     for name in (groups.MANAGER, groups.WORKER):
         groups.template(account.aws, name)
     events(account.aws)
     discovery(account)
     roles(account.aws)
-    groups.CASE.run(account, groups.params(built.public))
+    groups.CASE.run(account, groups.params(subnets))
     cloudwatch.CASE.run(account, cloudwatch.CASE.prepare(account))
     account.aws.client("sns").create_topic(Name=TOPIC, Tags=TAG)
     account.aws.client("logs").create_log_group(logGroupName=f"/swarm/{CLUSTER}", tags={"swarm.aws/cluster": CLUSTER})

@@ -28,6 +28,7 @@ PROD = {
     "region": REGION,
     "names": resource_names("prod", ACCOUNT_ID, REGION),
     "node_groups": [{"name": "eu-manager"}],
+    "network": None,
 }
 
 
@@ -112,6 +113,16 @@ def test_a_resource_of_somebody_else_is_named(world: Account, what: str, tags: d
     named = whose and (tags or not what.startswith("bucket"))
     sentences = [clash.partition(", ")[0] for clash in clashes(world.aws, PROD)]
     assert sentences == ([f"The {what} already exists and {whose}"] if named else [])
+
+
+def test_a_security_group_of_somebody_else_in_an_existing_vpc_is_named(world: Account) -> None:
+    ec2 = world.aws.client("ec2")
+    vpcs = [ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"] for cidr in ("10.80.0.0/16", "10.81.0.0/16")]
+    ec2.create_security_group(GroupName="prod-member", Description="theirs", VpcId=vpcs[0])
+    inside = [{**PROD, "network": {"vpc_id": vpc}} for vpc in vpcs]
+    (sentence,) = clashes(world.aws, inside[0])
+    assert sentence.startswith("The security group prod-member already exists and has no tag swarm.aws/cluster")
+    assert list(clashes(world.aws, inside[1])) == []
 
 
 def test_an_untagged_unused_queue_of_a_killed_run_is_adopted(world: Account) -> None:

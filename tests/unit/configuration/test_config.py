@@ -18,7 +18,7 @@ def test_the_example_is_valid() -> None:
     assert errors() == []
 
 
-@pytest.mark.parametrize("key", ["account_id", "region", "cluster_name", "zones", "node_groups"])
+@pytest.mark.parametrize("key", ["account_id", "region", "cluster_name", "node_groups"])
 def test_a_missing_key_is_named_with_its_purpose(key: str) -> None:
     (error,) = errors(**{key: None})
 
@@ -60,7 +60,7 @@ def test_an_invalid_number_gets_no_spelling_suggestion() -> None:
 
 
 def test_all_errors_are_reported_at_once() -> None:
-    assert len(errors(region=None, zones=None, node_os="plan9")) == 3
+    assert len(errors(region=None, account_id=None, node_os="plan9")) == 3
 
 
 def test_unknown_keys_are_refused_except_the_operators_own() -> None:

@@ -19,6 +19,7 @@ from lab.aws import endpoints, world
 from lab.aws.launch_failures import SERVICE_ROLE_ARN
 from tests.unit.account.account import Account, account
 from tests.unit.configuration.configuration import group, raw, spec
+from tests.unit.existing import existing_vpc
 from tests.unit.lab.fakes import allow, document
 
 EVERY = ("autoscaling", "ec2", "sqs")
@@ -405,6 +406,45 @@ def test_target_groups_must_exist_in_the_clusters_vpc_for_instances(aws_account:
         assert check(aws_account, vpc_cidr="172.31.0.0/16", node_groups=[group(target_groups=[arn])])["warnings"] == []
     finally:
         ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "swarm.aws/cluster"}])
+
+
+def test_an_existing_network_sets_the_zones_and_the_security_groups(aws_account: Account) -> None:
+    theirs = existing_vpc(aws_account.aws.client("ec2"), public=False)
+    dns = {**DNS, "addresses": "private"}
+    given = {**theirs.variables(), "dns": dns, "node_groups": [group(zones=["eu-west-1a"], desired=1)]}
+    with pytest.raises(ProvisionError, match="zone eu-west-1d is not one of the cluster's zones"):
+        check(aws_account, **{**given, "node_groups": [group(zones=["eu-west-1d"])]})
+    assert "dns.addresses is public, but the subnets of network assign none: set it to private" in refusal(
+        aws_account, **{**given, "dns": DNS}
+    )
+    assert "dns.ipv6 is true, but IPv6 addresses are public: remove dns.ipv6, or use subnets with" in refusal(
+        aws_account, **{**given, "dns": {**dns, "ipv6": True}}
+    )
+    found = check(aws_account, {"mine/aws_ec2.yml": BY_SSH}, **given)["config"]
+    assert (found["zones"], found["public_addresses"]) == (list(theirs.subnets), False)
+    assert found["node_groups"][0]["security_groups"] == [
+        "example-member",
+        "example-manager",
+        "example-edge",
+        theirs.group,
+    ]
+
+
+def test_target_groups_must_be_in_the_existing_network(aws_account: Account) -> None:
+    elb, ec2 = aws_account.aws.client("elbv2"), aws_account.aws.client("ec2")
+    theirs = existing_vpc(ec2, cidr="10.81.0.0/16")
+    default = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    arns = [
+        elb.create_target_group(Name=f"of-{vpc}", Protocol="TCP", Port=80, VpcId=vpc, TargetType="instance")[
+            "TargetGroups"
+        ][0]["TargetGroupArn"]
+        for vpc in (theirs.vpc, default)
+    ]
+    given = {**theirs.variables(), "dns": DNS}
+    assert check(aws_account, **given, node_groups=[group(target_groups=arns[:1])])["config"]
+    assert f"which is in the VPC {default} and not in {theirs.vpc}: create a target group there." in refusal(
+        aws_account, **given, node_groups=[group(target_groups=arns)]
+    )
 
 
 def test_an_existing_permissions_boundary_is_accepted(aws_account: Account) -> None:

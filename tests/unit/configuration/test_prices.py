@@ -73,7 +73,7 @@ def test_a_stopped_warm_instance_costs_its_volumes() -> None:
 
 
 def test_private_nodes_cost_no_addresses_but_nat_gateways() -> None:
-    found = cost(private_nodes={"nat": "one", "endpoints": []})
+    found = cost(private_nodes={"nat": "one", "endpoints": []}, public_addresses=False)
     assert found["groups"][0]["addresses"] == 0
     # 730 h at 0.048 and at 0.005
     assert found["others"] == {"KMS key": 1, "NAT gateways": 38.69}
@@ -85,7 +85,7 @@ def test_private_nodes_cost_no_addresses_but_nat_gateways() -> None:
 
 def test_interface_endpoints_cost_by_hour_and_zone() -> None:
     nine_in_three = {"nat": "none", "endpoints": list("abcdefghi")}
-    found = cost(private_nodes=nine_in_three)
+    found = cost(private_nodes=nine_in_three, public_addresses=False)
     # 27 of 730 h at 0.011
     assert found["others"] == {"KMS key": 1, "interface endpoints": 216.81}
     assert found["groups"][0]["addresses"] == 0

@@ -135,7 +135,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
         ),
         (
             {**ENDPOINTS, "ecr_repositories": ["arn:aws:ecr:us-east-1:210987654321:repository/shop"]},
-            "with private_nodes.nat none the nodes reach only ECR in eu-west-1: replicate the repository there",
+            "private_nodes.nat is none, so the nodes reach only ECR in eu-west-1: replicate the repository",
         ),
         (
             {"private_nodes": {}, "vpc_cidr": "10.20.0.0/26"},
@@ -164,6 +164,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
             "account, 123456789012, or of AWS: create the policy there.",
         ),
         ({"zones": []}, "zones is empty"),
+        ({"zones": None}, "zones is empty"),
         ({"zones": ["eu-west-1a", "eu-west-1a"]}, "zones has eu-west-1a more than once"),
         ({"vpc_cidr": "10.20.0.0"}, "vpc_cidr has '10.20.0.0', which is not the start of a CIDR block"),
         ({"vpc_cidr": "10.20.0.1/16"}, "did you mean '10.20.0.0/16'?"),
@@ -303,7 +304,7 @@ def test_an_error_is_one_sentence(changed: dict[str, Any], error: str) -> None:
         ),
         (
             {**ENDPOINTS, **IMAGES, "ecr_repositories": []},
-            "ecr_repositories is empty: the nodes reach no registry, and can run only container images that are in",
+            "ecr_repositories is empty, and private_nodes.nat is none: the nodes reach no registry, and can run only",
         ),
         ({**PRIVATE, "session_manager": False}, "only hosts in the VPC, or connected to it, reach them by SSH"),
     ],

@@ -9,18 +9,26 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import names
+from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 from parliament import analyze_policy_string
 
 from lab.aws.strict.checks import MOST_OF_A_MANAGED_POLICY
 from tests.lab import permissions
 from tests.unit.lab.fakes import ACCOUNT_ID, IMAGE, REGION, LittleAws, allow, document, refused
 
-LONGEST = {"ACCOUNT": ACCOUNT_ID, "REGION": "ap-southeast-2", "CLUSTER": "c" * 31, "RECORD": f"{'r' * 40}.example.com"}
+LONGEST = {
+    **permissions.WITHOUT_VPC,
+    "REGION": "ap-southeast-2",
+    "CLUSTER": "c" * 31,
+    "RECORD": f"{'r' * 40}.example.com",
+}
 # Parliament expects in a single statement what the policies split into two, by name or kind and by tag. The policies
 # allow all describe actions, so that another version of an amazon.aws module may call more of them.
 SPLIT = {
     ("RESOURCE_MISMATCH", "ManageTaggedResources", "ec2:RunInstances"),
     ("RESOURCE_MISMATCH", "LaunchInstances", "ec2:RunInstances"),
+    ("RESOURCE_MISMATCH", "LaunchInNetwork", "ec2:RunInstances"),
+    ("RESOURCE_MISMATCH", "CreateGroupsInNetwork", "ec2:CreateSecurityGroup"),
     ("RESOURCE_MISMATCH", "ManageKeyAlias", "kms:CreateAlias"),
     ("RESOURCE_MISMATCH", "ManageKeyAlias", "kms:DeleteAlias"),
     ("RESOURCE_MISMATCH", "ManageKey", "kms:CreateAlias"),
@@ -72,7 +80,7 @@ def test_the_policies_contain_every_name_of_a_cluster() -> None:
 @pytest.fixture
 def operator(aws: LittleAws) -> Callable[[str], Any]:
     """Clients with the credentials of a user with exactly these policies."""
-    key = aws.user("operator", managed=POLICIES)
+    key = aws.user("operator", managed=permissions.policies(permissions.WITHOUT_VPC))
     return lambda service: aws.client(service, key)
 
 
@@ -95,6 +103,7 @@ def test_resources_of_others_cannot_be_changed(aws: LittleAws, operator: Callabl
         "a VPC that is taken over": lambda: ec2.create_tags(Resources=[network.vpc], Tags=[tag]),
         "a security group": lambda: ec2.delete_security_group(GroupId=network.group),
         "a launch in a subnet": lambda: ec2.run_instances(**launch),
+        "a group in a VPC": lambda: ec2.create_security_group(GroupName="g", Description="g", VpcId=network.vpc),
         "a role": lambda: operator("iam").put_role_policy(**rest),
         "a role of another name": lambda: operator("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}"),
         "a user": lambda: operator("iam").create_user(UserName="another"),
@@ -112,6 +121,22 @@ def test_resources_of_others_cannot_be_changed(aws: LittleAws, operator: Callabl
     # Describing them is allowed.
     assert operator("sqs").list_queue_tags(QueueUrl=queue["QueueUrl"])["Tags"]
     assert operator("kms").list_resource_tags(KeyId=key)["Tags"] == []
+
+
+def test_an_operator_of_an_existing_vpc_launches_only_there(aws: LittleAws) -> None:
+    network = aws.network()
+    key = aws.user("guest", managed=permissions.policies({**permissions.VALUES, "VPC": network.vpc}))
+    ec2 = aws.client("ec2", key)
+    (default,) = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    own = tags.specification("security-group", {tags.CLUSTER: "example"})
+    group = {"GroupName": "example-member", "Description": "members", "TagSpecifications": own}
+    made = ec2.create_security_group(**group, VpcId=network.vpc)["GroupId"]
+    assert refused(ec2.create_security_group, **group, VpcId=default["VpcId"]) == "UnauthorizedOperation"
+    launch = {"ImageId": IMAGE, "MinCount": 1, "MaxCount": 1}
+    assert ec2.run_instances(**launch, SubnetId=network.subnets[0], SecurityGroupIds=[made, network.group])
+    others = [{"Name": "vpc-id", "Values": [default["VpcId"]]}]
+    elsewhere = ec2.describe_subnets(Filters=others)["Subnets"][0]["SubnetId"]
+    assert refused(ec2.run_instances, **launch, SubnetId=elsewhere) == "UnauthorizedOperation"
 
 
 def test_the_policies_can_require_a_permissions_boundary(aws: LittleAws) -> None:

@@ -137,6 +137,14 @@ def test_known_sizes_and_the_record_are_drawn():
     assert "3 instances" in words, "of the group whose sizes are not known"
 
 
+def test_subnets_of_an_existing_vpc_are_drawn_with_their_zones():
+    network = [resource("VPC", "vpc-1"), resource("subnet", "subnet-1", "nodes", "eu-west-1a")]
+    instances = [entry for entry in everything() if entry["kind"] == "instance"]
+    words = [text.text for text in drawn([*network, *instances]).iter(f"{SVG}text")]
+    assert "VPC (vpc-1)" in words
+    assert [word for word in words if word in (*ZONES, "nodes")] == list(ZONES)
+
+
 def test_an_account_without_a_cluster_has_a_picture():
     tree = ElementTree.fromstring(draw("example", "eu-west-1", []))
     assert tree.findtext(f"{SVG}title") == "The swarm example in eu-west-1: no resources"

@@ -7,6 +7,7 @@ from typing import Any, Iterable, Mapping, Sequence
 from ..._core.cluster import WORKER
 from ..interface_endpoints import endpoint_name
 from ..monitoring import alarms_and_dashboard
+from ..name_clashes import SECURITY_GROUPS
 from ..nat_gateways import NONE, PER_ZONE
 from ..nat_gateways import name as nat_name
 from .model import Resource
@@ -40,18 +41,21 @@ def declared(cluster: Mapping[str, Any]) -> dict[str, list[str]]:
     """
     name, names, zones, groups = (cluster[key] for key in ("cluster_name", "names", "zones", "node_groups"))
     private, dns, monitoring = cluster["private_nodes"], cluster["dns"], cluster["monitoring"]
+    # In an existing network only the security groups are the cluster's.
+    own = [] if cluster["network"] else [name]
+    zones = zones if own else []
     watched = monitoring is not None and monitoring["alarms"]
     endpoints = private["endpoints"] if private else []
     nat = [] if private is None or private["nat"] == NONE else zones if private["nat"] == PER_ZONE else zones[:1]
-    tables = [f"{name}-public", *(f"{name}-{zone}-private" for zone in zones if private)]
+    tables = [*(f"{item}-public" for item in own), *(f"{name}-{zone}-private" for zone in zones if private)]
     roles = [names["manager_role"], names["worker_role"]]
     scaled = [f"{name}-{group['name']}" for group in groups]
-    security = ["member", "manager", "edge", "drill", *(["endpoints"] if endpoints else [])]
+    security = [*SECURITY_GROUPS, *(["endpoints"] if endpoints else [])]
     hooks = (names["launching_hook"], names["terminating_hook"])
     return {
-        "VPC": [name],
+        "VPC": own,
         "subnet": [*(f"{name}-{zone}" for zone in zones), *(f"{name}-{zone}-private" for zone in zones if private)],
-        "internet gateway": [name],
+        "internet gateway": own,
         "route table": tables,
         "security group": [f"{name}-{group}" for group in security],
         "elastic IP address": [nat_name(name, zone) for zone in nat],

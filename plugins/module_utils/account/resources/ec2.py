@@ -1,7 +1,8 @@
-"""The cluster's EC2 resources, and foreign resources in its VPC."""
+"""The cluster's EC2 resources, and foreign resources in its VPC or beside its security groups."""
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any, Iterable, Iterator, Mapping
 
 from ...aws import tags
@@ -28,6 +29,10 @@ class Ec2Survey:
         """All resources."""
         vpcs = list(self._tagged("describe_vpcs", "Vpcs"))
         inside = [vpc["VpcId"] for vpc in vpcs]
+        ours = list(self._tagged("describe_security_groups", "SecurityGroups"))
+        # The cluster's security groups in an existing network.
+        guests = [group["GroupId"] for group in ours if group["VpcId"] not in inside]
+        hosts = {group["VpcId"] for group in ours if group["GroupId"] in guests}
         gateways = list(self._both("describe_internet_gateways", "InternetGateways", inside, "attachment.vpc-id"))
         tables = list(self._both("describe_route_tables", "RouteTables", inside))
         reservations = list(self._both("describe_instances", "Reservations", inside))
@@ -35,16 +40,20 @@ class Ec2Survey:
         living = [instance for instance in instances if instance["State"]["Name"] != "terminated"]
         ways_out = [gateway["InternetGatewayId"] for gateway in gateways]
         return [
-            *(self._resource("VPC", vpc, "VpcId") for vpc in vpcs),
+            *(
+                self._resource("VPC", vpc, "VpcId")
+                for vpc in [*vpcs, *self._by("describe_vpcs", "Vpcs", "vpc-id", hosts)]
+            ),
             *self._internet_gateways(gateways),
             *self._route_tables(tables),
             *self._subnets(inside, tables),
-            *self._security_groups(inside),
+            *self._subnets_around(living, hosts),
+            *self._security_groups(inside, guests),
             *self._endpoints(inside),
             *self._nat_gateways(inside, ways_out),
             *self._addresses(ways_out),
             *self._instances(living, ways_out),
-            *self._interfaces(inside, {instance["InstanceId"] for instance in living}, ways_out),
+            *self._interfaces(inside, guests, {instance["InstanceId"] for instance in living}, ways_out),
             *self._volumes(
                 {
                     disk["VolumeId"]
@@ -66,6 +75,11 @@ class Ec2Survey:
         yield from self._tagged(operation, key)
         if vpcs:
             yield from listed(self._ec2, operation, key, Filters=[{"Name": where, "Values": vpcs}])
+
+    def _by(self, operation: str, key: str, where: str, values: Iterable[str]) -> Iterator[Found]:
+        """The resources with any of the values, regardless of their tags."""
+        filters = [{"Name": where, "Values": sorted(values)}]
+        return listed(self._ec2, operation, key, Filters=filters) if filters[0]["Values"] else iter(())
 
     def _resource(self, kind: str, found: Found, key: str, on: Iterable[str | None] = (), **more: Any) -> Resource:
         own = tags.from_list(found.get("Tags") or found.get("TagSet") or [])
@@ -103,16 +117,30 @@ class Ec2Survey:
             on = [subnet["VpcId"], table_of.get(subnet["SubnetId"])]
             yield self._resource("subnet", subnet, "SubnetId", on, facts={"zone": subnet["AvailabilityZone"]})
 
-    def _security_groups(self, vpcs: list[str]) -> Iterator[Resource]:
-        for group in self._both("describe_security_groups", "SecurityGroups", vpcs):
-            if group["GroupName"] == "default":
+    def _subnets_around(self, instances: Iterable[Found], vpcs: Iterable[str]) -> Iterator[Resource]:
+        """The subnets of an existing network in which the cluster's instances are."""
+        wanted = {instance["SubnetId"] for instance in instances if instance.get("VpcId") in vpcs}
+        for subnet in self._by("describe_subnets", "Subnets", "subnet-id", wanted):
+            yield self._resource("subnet", subnet, "SubnetId", [subnet["VpcId"]], note=subnet["AvailabilityZone"])
+
+    def _security_groups(self, vpcs: list[str], guests: list[str]) -> Iterator[Resource]:
+        operation, key = "describe_security_groups", "SecurityGroups"
+        naming_guests = (
+            group
+            for where in ("ip-permission.group-id", "egress.ip-permission.group-id")
+            for group in self._by(operation, key, where, guests)
+        )
+        for group in chain(self._both(operation, key, vpcs), naming_guests):
+            if group["GroupName"] == "default" and group["VpcId"] in vpcs:
                 continue
             naming = [rule for rule in group.get("IpPermissions", []) if rule.get("UserIdGroupPairs")]
+            others = [rule for rule in group.get("IpPermissionsEgress", []) if rule.get("UserIdGroupPairs")]
             named = {pair["GroupId"] for rule in naming for pair in rule["UserIdGroupPairs"]} - {group["GroupId"]}
             resource = self._resource("security group", group, "GroupId", [group["VpcId"]])
             if resource.kept:
                 # A foreign group's rules stay, and so do the groups that they name.
-                yield self._resource("security group", group, "GroupId", [group["VpcId"], *named])
+                named |= {pair["GroupId"] for rule in others for pair in rule["UserIdGroupPairs"]}
+                yield self._resource("security group", group, "GroupId", [group["VpcId"], *sorted(named)])
                 continue
             yield resource
             if named:
@@ -165,8 +193,11 @@ class Ec2Survey:
                 facts={"group": own.get(tags.GROUP, ""), "scaled_by": _scaled_by(instance)},
             )
 
-    def _interfaces(self, vpcs: list[str], living: set[str], ways_out: list[str]) -> Iterator[Resource]:
-        for interface in self._both("describe_network_interfaces", "NetworkInterfaces", vpcs):
+    def _interfaces(
+        self, vpcs: list[str], guests: list[str], living: set[str], ways_out: list[str]
+    ) -> Iterator[Resource]:
+        operation, key = "describe_network_interfaces", "NetworkInterfaces"
+        for interface in chain(self._both(operation, key, vpcs), self._by(operation, key, "group-id", guests)):
             # Interfaces of instances, NAT gateways and endpoints are deleted with them.
             free = (interface.get("Attachment") or {}).get("InstanceId") not in living
             if free and interface.get("InterfaceType") not in THEIR_OWN:

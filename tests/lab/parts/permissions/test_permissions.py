@@ -33,7 +33,7 @@ def site(lab: Lab) -> Site:
     site.aws("events").put_rule(Name=f"{OTHER}-events", EventPattern='{"source": ["aws.ec2"]}', Tags=[tag])
     site.aws("iam").create_role(RoleName=f"{OTHER}-manager", AssumeRolePolicyDocument="{}", Tags=[tag])
     site.aws("kms").create_key(Description="another's")
-    site.become(OPERATOR, permissions.EVERYTHING if RECORD else permissions.policies())
+    site.become(OPERATOR, permissions.EVERYTHING if RECORD else permissions.policies(permissions.WITHOUT_VPC))
     return site
 
 

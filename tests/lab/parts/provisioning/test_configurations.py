@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import A
 
 from tests.lab import permissions
 from tests.lab.configured import CONFIGURATIONS, lab_configuration, private_nodes
+from tests.unit.existing import existing_vpc
 from tests.unit.roles.account import ACCOUNT_ID, REGION, RolesAccount, roles_account
 
 # Kinds that a plan does not name: parts of others, or created by the agents and Auto Scaling.
@@ -28,7 +30,7 @@ MANAGERS, WORKERS = lab_configuration()["node_groups"]
 def account(tmp_path: Path) -> Iterator[RolesAccount]:
     with roles_account(tmp_path) as made:
         made.aws.client("servicediscovery").create_http_namespace(Name="swarm.internal")
-        made.become(permissions.OPERATOR, permissions.policies())
+        made.become(permissions.OPERATOR, permissions.policies(permissions.WITHOUT_VPC))
         yield made
 
 
@@ -75,6 +77,43 @@ def test_a_configuration_is_planned_built_not_changed_and_destroyed(account: Rol
     destroyed = account.playbook("playbooks/destroy.yml", "-e", "confirm=example", **configuration)
     assert destroyed.code == 0, destroyed.output[-4000:]
     assert account.aws.control("GET", "inventory") == before
+
+
+@pytest.mark.parametrize("public", [True, False])
+def test_a_cluster_in_an_existing_vpc_leaves_it_as_it_was(account: RolesAccount, public: bool) -> None:
+    theirs = existing_vpc(account.aws.client("ec2"), public=public)
+    account.become("guest", permissions.policies({**permissions.VALUES, "VPC": theirs.vpc}))
+    everything = account.aws.control("GET", "inventory")
+    before, configuration = theirs.described(), theirs.by_tags()
+    plan = account.playbook("playbooks/plan.yml", **configuration)
+    assert (plan.code, plan.writes) == (0, []), plan.output[-4000:]
+    first = account.playbook("site.yml", "--skip-tags", "stack", **configuration)
+    assert first.code == 0, first.output[-4000:]
+    # Without a VPC to come, the plan has the groups' metrics too.
+    to_create = {name for name in planned(plan.output) if not name.startswith("metrics of ")}
+    assert to_create == present_resources(account)
+    addresses = [found.get("PublicIpAddress") is not None for found in instances(account)]
+    assert addresses == [public] * 4
+    assert theirs.described() == before
+
+    again = account.playbook("site.yml", "--skip-tags", "stack", **theirs.variables())
+    assert (again.code, dict(again.changed), again.writes) == (0, {}, []), again.output[-4000:]
+    plan = account.playbook("playbooks/plan.yml", **configuration)
+    assert "Nothing to change." in plan.output and "No orphans" in plan.output, plan.output[-4000:]
+
+    destroyed = account.playbook("playbooks/destroy.yml", "-e", "confirm=example", **configuration)
+    assert destroyed.code == 0, destroyed.output[-4000:]
+    assert "Kept: VPC office, since it is not this cluster" in destroyed.output
+    assert "Nothing is left." in destroyed.output
+    assert theirs.described() == before
+    assert account.aws.control("GET", "inventory") == everything
+
+
+def instances(account: RolesAccount) -> list[dict[str, Any]]:
+    """The running instances."""
+    running = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    found = account.aws.client("ec2").describe_instances(Filters=running)["Reservations"]
+    return [instance for reservation in found for instance in reservation["Instances"]]
 
 
 def test_nodes_behind_a_load_balancer_are_built_and_not_changed(
