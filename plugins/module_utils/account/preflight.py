@@ -515,7 +515,7 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
 
 
 def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images: Mapping[str, Any]) -> dict[str, Any]:
-    """A node group with its image, time to join, block devices, tags, and its security groups: names, and IDs of others."""
+    """A node group with its image, time to join, block devices, tags and security groups (names, IDs of others)."""
     cluster, image, network = config["cluster_name"], images[group["architecture"]], config["network"]
     serves = group["dns"] or group["target_groups"]
     bare_metal = any(".metal" in kind for kind in group["instance_types"])
