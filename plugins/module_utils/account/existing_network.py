@@ -10,11 +10,12 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 from ..aws import tags
 from ..aws.aws_session import AWS_ERRORS, AwsSession, ClientError, code, listed, sentence
 from .configuration_rules import ENGINE_NETWORKS
-from .interface_endpoints import AVAILABLE, INTERFACE, needed, service_name
+from .interface_endpoints import AVAILABLE, INTERFACE, needed, service_names
 
 Found = Mapping[str, Any]
 ANYWHERE, ANYWHERE_IPV6 = "0.0.0.0/0", "::/0"
 HTTPS = 443
+S3 = "s3"
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 # AWS's maximum per network interface; the quota is 5 by default.
 MOST_GROUPS, USUAL_GROUPS = 16, 5
@@ -370,21 +371,25 @@ class ExistingNetwork:
             for endpoint in listed(self._ec2, "describe_vpc_endpoints", "VpcEndpoints", Filters=inside)
             if endpoint["State"].lower() == AVAILABLE
         ]
-        named = {
-            endpoint["ServiceName"]: endpoint
-            for endpoint in found
-            if endpoint.get("VpcEndpointType") == INTERFACE and endpoint.get("PrivateDnsEnabled")
+        services = {
+            name: endpoint for endpoint in (*needed(self._config), S3) for name in service_names(endpoint, region)
         }
-        wanted = {service_name(endpoint, region): endpoint for endpoint in needed(self._config)}
-        s3 = service_name("s3", region)
+        named = {
+            services[endpoint["ServiceName"]]: endpoint
+            for endpoint in found
+            if endpoint["ServiceName"] in services
+            and endpoint.get("VpcEndpointType") == INTERFACE
+            and endpoint.get("PrivateDnsEnabled")
+        }
         by_gateway = [
             endpoint
             for endpoint in found
-            if endpoint["ServiceName"] == s3 and table["RouteTableId"] in endpoint.get("RouteTableIds", [])
+            if services.get(endpoint["ServiceName"]) == S3
+            and table["RouteTableId"] in endpoint.get("RouteTableIds", [])
         ]
-        missing = [endpoint for service, endpoint in wanted.items() if service not in named]
-        if not by_gateway and s3 not in named:
-            missing.append("s3")
+        missing = [endpoint for endpoint in needed(self._config) if endpoint not in named]
+        if not by_gateway and S3 not in named:
+            missing.append(S3)
         # Through another VPC or a data centre, for example, whose routes and names are not known here.
         targets = [_target(route) for route in table.get("Routes", [])]
         if missing and any(not target.startswith(("local", "vpce-", "igw-")) for target in targets):
@@ -405,7 +410,7 @@ class ExistingNetwork:
                 f"The VPC {vpc['VpcId']} has enableDnsHostnames turned off, so the names of its interface endpoints do "
                 "not resolve to them: turn it on."
             )
-        self._admissions({endpoint: named[service] for service, endpoint in wanted.items()}, vpc)
+        self._admissions({endpoint: named[endpoint] for endpoint in needed(self._config)}, vpc)
 
     def _admissions(self, endpoints: Mapping[str, Found], vpc: Found) -> None:
         """Warn of interface endpoints whose security groups seem to refuse the nodes."""
