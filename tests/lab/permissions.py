@@ -192,7 +192,7 @@ def record() -> dict[str, Any]:
         client("ssm").put_parameter(Name="/more", Value="more", Type="String", Tags=listed)
         _play(account, "playbooks/destroy.yml", confirm=VALUES["CLUSTER"])
         theirs = existing_vpc(client("ec2")).variables()
-        _play(account, "site.yml", "--tags", "node_groups", **theirs)
+        _play(account, "site.yml", "--tags", "iam,node_groups", **theirs)
         _play(account, "playbooks/destroy.yml", confirm=VALUES["CLUSTER"], **theirs)
         told: dict[str, Any] = account.aws.control("GET", "judgements")
         return keep(told)
