@@ -66,6 +66,12 @@ def test_a_policy_has_only_arns_of_its_own_partition(role: str, partition: str) 
         assert f"s3.{region}.{suffix}" in text
 
 
+def test_a_worker_enters_only_the_warm_pool_of_its_own_group() -> None:
+    worker = json.loads(rendered("iam", "aws-cn"))[1][1]["policy"]
+    (statement,) = [statement for statement in worker["Statement"] if statement["Sid"] == "EnterTheWarmPool"]
+    assert [arn.rpartition("/")[2] for arn in statement["Resource"]] == ["example-worker"]
+
+
 @pytest.mark.parametrize("partition", PARTITIONS)
 def test_the_partition_follows_from_the_region(partition: str) -> None:
     region, suffix = PARTITIONS[partition]
