@@ -257,7 +257,7 @@ def endpoints(ec2: Any, theirs: Existing, *names: str) -> list[str]:
                 **({"ServiceRegion": GLOBAL[name]} if name in GLOBAL else {}),
             }
         )
-        answer = ec2.create_vpc_endpoint(VpcId=theirs.vpc, ServiceName=service_name(name, REGION), **own)
+        answer = ec2.create_vpc_endpoint(VpcId=theirs.vpc, ServiceName=service_names(name, REGION)[0], **own)
         made.append(answer["VpcEndpoint"]["VpcEndpointId"])
     return made
 
