@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.account import existing_network
-from ansible_collections.swarm.aws.plugins.module_utils.account.interface_endpoints import GLOBAL, needed, service_name
+from ansible_collections.swarm.aws.plugins.module_utils.account.interface_endpoints import GLOBAL, needed, service_names
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account, account
