@@ -38,7 +38,8 @@ changes:
 from ..module_utils.aws.aws_session import unless_missing
 from ..module_utils.aws.module_runner import run
 
-ROLE, SERVICE = "AWSServiceRoleForAutoScaling", "autoscaling.amazonaws.com"
+ROLE = "AWSServiceRoleForAutoScaling"
+SERVICE = "autoscaling.amazonaws.com"
 ARGUMENTS = {}
 
 

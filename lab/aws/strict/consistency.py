@@ -189,7 +189,8 @@ class Consistency:
         replaced: list[tuple[Contents, str, Any]] = []
         for kind, key, _ in self._born:
             if call.service == kind.hidden_from:
-                replaced.append((kind.contents(), key, kind.contents().pop(key, None)))
+                contents = kind.contents()
+                replaced.append((contents, key, contents.pop(key) if key in contents else None))
         for past in self._past:
             contents = past.kind.contents()
             if past.is_seen_by(call) and past.deleted == (past.key not in contents):
@@ -199,10 +200,10 @@ class Consistency:
             yield
         finally:
             for contents, key, resource in reversed(replaced):
-                if resource is None:
-                    contents.pop(key, None)
-                else:
+                if resource is not None:
                     contents[key] = resource
+                elif key in contents:
+                    contents.pop(key)
 
 
 def _values(parameters: Any, keys: tuple[str, ...]) -> Iterator[str]:

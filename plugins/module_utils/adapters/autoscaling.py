@@ -125,8 +125,10 @@ class AutoScalingGroups:
             }
         self.desired = {group_tags.get(tags.GROUP, ""): desired for group_tags, desired in own}
         self.upgrading = frozenset(group_tags.get(tags.GROUP, "") for group_tags, _desired in own if TAG in group_tags)
-        failures = zip(own, map(self._failure, groups))
-        self.launch_failures = {own_tags.get(tags.GROUP, ""): failed[0] for (own_tags, _), failed in failures if failed}
+        failures = {
+            own_tags.get(tags.GROUP, ""): self._failure(group) for (own_tags, _desired), group in zip(own, groups)
+        }
+        self.launch_failures = {name: failed[0] for name, failed in failures.items() if failed}
         self._pools = any("WarmPoolConfiguration" in group for group in groups)
         return members
 

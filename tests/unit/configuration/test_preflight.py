@@ -146,7 +146,7 @@ def test_more_rules_than_the_quota_of_a_security_group_are_refused(aws_account: 
 
 def test_a_quota_of_rules_that_cannot_be_read_is_a_warning(aws_account: Account) -> None:
     with aws_account.refusing("GetServiceQuota"):
-        (said,) = check(aws_account, published_ports=[{"port": 80, "from": MANY}])["warnings"]
+        said, _ = sorted(check(aws_account, published_ports=[{"port": 80, "from": MANY}])["warnings"], reverse=True)
     assert "more than AWS's default of 60, and the account's quota could not be read: if it is lower, use" in said
 
 

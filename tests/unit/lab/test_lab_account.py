@@ -45,7 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def slow(clock: Clock) -> Iterator[LittleAws]:
     """An account that shows what is new after 2 s and forgets what is gone after 60."""
-    with little_aws(replace(KIND, visible_seconds=2, linger_seconds=60)) as account:
+    with little_aws(replace(KIND, service_role=False, visible_seconds=2, linger_seconds=60)) as account:
         yield account
 
 

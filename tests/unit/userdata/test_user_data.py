@@ -154,9 +154,10 @@ def test_all_of_a_node_uses_python_of_the_agents_environment(node_os: str) -> No
 
 
 @pytest.mark.parametrize("inventory", ["example", "lab"])
-def test_modules_run_with_python_of_the_agents_environment(inventory: str) -> None:
+def test_modules_use_the_agents_python_or_else_the_systems(inventory: str) -> None:
     variables = yaml.safe_load((rendering.ROOT / f"inventories/{inventory}/group_vars/aws_ec2.yml").read_text())
-    assert variables["ansible_python_interpreter"] == NODE_PYTHON
+    assert variables["ansible_python_interpreter"] == "auto_silent"
+    assert variables["ansible_interpreter_python_fallback"] == [NODE_PYTHON, "/usr/bin/python3"]
 
 
 @every_os
