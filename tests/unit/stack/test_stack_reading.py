@@ -585,7 +585,7 @@ def test_the_edge_without_a_certificate_is_refused(pytestconfig: pytest.Config, 
         own(pytestconfig.rootpath, "edge", EDGE_CERTIFICATE=str(tmp_path))
 
 
-# Their images cannot be had on the lab, so no test runs them.
+# Their images are not available on the lab, so no test runs them.
 STARTERS = {
     "traefik": {"TRAEFIK_EMAIL": "a@example.com", "TRAEFIK_HOST": "traefik.example.com", "TRAEFIK_USERS": "the file"},
     "portainer": {"PORTAINER_PASSWORD": "the file"},
