@@ -12,15 +12,13 @@ from ..aws import tags
 from ..aws.aws_session import AwsSession
 from ..aws.changes import Changes
 from ..aws.provision_error import ProvisionError
-from ..aws.scaling_groups import groups_of, launch_failure, launches_of, reason, template_of
+from ..aws.scaling_groups import PATIENCE, groups_of, launch_failure, launches_of, reason, template_of
 from . import warm_pools
 from .configuration_schema import suggestion
 
 # It would move instances between zones while an upgrade has an extra instance in a zone.
 REBALANCING = "AZRebalance"
 LOOK_SECONDS = 1.0
-# Seconds after the first failed launch, in which Auto Scaling may succeed in another zone.
-PATIENCE = 45.0
 
 
 class Sizes:

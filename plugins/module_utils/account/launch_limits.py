@@ -100,7 +100,7 @@ class LaunchLimits:
 
     def _check_key(self, key: str, where: str) -> None:
         kms, hint = self._aws.client("kms"), f"correct it, or set ebs_kms_key to {AWS_KEY}."
-        role = ROLE.format(key.split(":")[1] if key.startswith("arn:") else "aws", self._config["account_id"])
+        role = ROLE.format(self._aws.partition, self._config["account_id"])
         unknown = f"make sure that its policy lets {role} use it."
         described = self._read(
             f"{where}, which cannot be read",

@@ -12,6 +12,8 @@ from . import tags
 ACTIVITIES = 20
 # Auto Scaling replaces an instance whose launch failed sooner than this.
 REPEATED_SECONDS = 60.0
+# Seconds for which launches may fail before a command gives up, since they may succeed in another zone.
+PATIENCE = 45.0
 _FAILED, _ENDED = "Failed", ("Failed", "Successful")
 # An instance's ID in an activity's description. That of a failed launch may name an image: '[ami-0…]'.
 _INSTANCE = re.compile(r"\bi-[0-9a-f]")

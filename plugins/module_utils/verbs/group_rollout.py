@@ -10,9 +10,10 @@ from .._core.cluster import Cluster, ScalingGroup
 from .._core.errors import SwarmError
 from .._core.policy import Policy
 from ..aws.clock import aws_time
+from ..aws.scaling_groups import PATIENCE
 
-# Seconds between two looks, and for which launches may fail, since they may succeed in another zone.
-LOOK, PATIENCE = 2.0, 45.0
+# Seconds between two looks.
+LOOK = 2.0
 NOW, JOINED, SERVING = STAGES = ("now", "joined", "serving")
 Look = Callable[[], Tuple[Policy, Cluster]]
 
