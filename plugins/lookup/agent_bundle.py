@@ -23,14 +23,15 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description: >-
-    A bundle, with its RV(ignore:sha256), the RV(ignore:key) that it has in the bucket, and its RV(ignore:path), which
-    lasts as long as the playbook runs.
+    A bundle, with its RV(ignore:sha256), its RV(ignore:version), the RV(ignore:key) that it has in the bucket, and its
+    RV(ignore:path), which lasts as long as the playbook runs.
   type: list
   elements: dict
   sample:
     - key: agent/5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03.pyz
       path: /home/operator/.ansible/tmp/ansible-local-4711/agent.pyz
       sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
+      version: 0.1.0+5891b5b5
 """
 
 import hashlib
@@ -40,6 +41,7 @@ from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
+from ...runtime.swarm_agent import VERSION
 from ..module_utils.account.bundle import BundleError, pack
 
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -56,4 +58,5 @@ class LookupModule(LookupBase):
         path = Path(constants.DEFAULT_LOCAL_TMP, "agent.pyz")
         path.write_bytes(content)
         sha256 = hashlib.sha256(content).hexdigest()
-        return [{"sha256": sha256, "key": f"agent/{sha256}.pyz", "path": str(path)}]
+        version = f"{VERSION}+{sha256[:8]}"
+        return [{"sha256": sha256, "version": version, "key": f"agent/{sha256}.pyz", "path": str(path)}]

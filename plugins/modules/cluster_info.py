@@ -95,6 +95,9 @@ members:
     engine:
       description: Version of its engine.
       type: str
+    agent:
+      description: Version of its agent. Null if the node was launched before agents had a label.
+      type: str
     raft:
       description: Its state in Raft, V(leader), V(reachable) or V(unreachable). Null if it has no vote.
       type: str

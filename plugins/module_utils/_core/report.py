@@ -15,6 +15,9 @@ from .policy import Policy
 from .quorum import Quorum
 from .removal_progress import REMOVED, RemovalProgress
 
+# The version of the node's agent, from the launch template: an agent is never replaced in place.
+AGENT_LABEL = "swarm.aws.agent"
+
 
 def quorum(observed: Cluster) -> Optional[Dict[str, int]]:
     """Raft's numbers; None if they are not known."""
@@ -267,5 +270,6 @@ def _of_node(node: Optional[Node]) -> Mapping[str, Any]:
         "voter": bool(node and node.voter),
         "reachable": bool(node and node.reachable),
         "engine": node.engine or None if node else None,
+        "agent": node.engine_labels.get(AGENT_LABEL) if node else None,
         "tasks": node.tasks if node else 0,
     }

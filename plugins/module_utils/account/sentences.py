@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Iterator, Mapping
 
 TITLES = {"planned": "Next", "awaited": "Waits for", "refused": "Refused", "notes": "Note", "failures": "Unknown"}
@@ -14,6 +15,10 @@ def sentences(status: Mapping[str, Any]) -> Iterator[str]:
         spare = "it is lost" if quorum["margin"] < 0 else f"{quorum['margin']} may fail"
         reachable = f"{quorum['reachable']} of {quorum['voters']} managers reachable"
         yield f"Quorum: {reachable}, quorum {quorum['needed']}, {spare}"
+    agents = Counter(row["agent"] for row in status.get("members", ()) if row["node"])
+    if len(agents) > 1:
+        versions = (f"{version or 'an earlier version'} on {count}" for version, count in agents.most_common())
+        yield f"Agents: {', '.join(versions)}"
     if record:
         yield from (f"DNS: {sentence}" for sentence in _record(record))
     for group in status.get("balancing", ()):

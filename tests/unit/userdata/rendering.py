@@ -49,7 +49,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
         variables |= loader.load_from_file(str(ROLE / name), trusted_as_template=True)
     variables |= {
         "ansible_search_path": [str(ROLE)],
-        "discovery_bundle": {"sha256": DIGEST},
+        "discovery_bundle": {"sha256": DIGEST, "version": "0.1.0+5891b5b5"},
         "cluster": {
             "cluster_name": "example",
             "account_id": "123456789012",

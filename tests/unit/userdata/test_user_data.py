@@ -78,6 +78,7 @@ def test_the_engine_has_the_labels_of_its_instance(node_os: str) -> None:
     assert daemon["labels"] == [
         "swarm.aws.instance=i-0123456789abcdef0",
         "swarm.aws.group=manager",
+        "swarm.aws.agent=0.1.0+5891b5b5",
         "swarm.aws.zone=eu-west-1a",
     ]
     assert daemon["live-restore"] is False
@@ -89,7 +90,7 @@ def test_the_engine_has_the_labels_of_its_instance(node_os: str) -> None:
 def test_the_engine_waits_for_its_data_volumes_and_names_them(node_os: str) -> None:
     written = files(cloud_config(user_data(node_os, volumes=VOLUMES)))
 
-    assert json.loads(written["/etc/docker/daemon.json"])["labels"][3:] == [
+    assert json.loads(written["/etc/docker/daemon.json"])["labels"][4:] == [
         f"swarm.aws.volumes={'f' * 16},{'g' * 16},{'h' * 16}"
     ]
     told = [Volume(**load) for load in json.loads(written["/etc/swarm-agent/volumes.json"])]

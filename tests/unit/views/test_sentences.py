@@ -41,6 +41,13 @@ def test_the_record_is_reported_beside_the_wanted_record(changed: dict[str, Any]
     assert list(sentences({"record": {**RECORD, **changed}})) == [f"DNS: {sentence}" for sentence in told]
 
 
+def test_agents_are_reported_only_if_their_versions_differ() -> None:
+    old, new = [{"node": name, "agent": version} for name, version in (("a", None), ("b", "0.1.0+5891b5b5"))]
+    launching = {"node": None, "agent": None}
+    assert list(sentences({"members": [new, new, old]})) == ["Agents: 0.1.0+5891b5b5 on 2, an earlier version on 1"]
+    assert not list(sentences({"members": [new, launching]}))
+
+
 def test_targets_are_counted_by_their_states() -> None:
     states = ({"healthy": 2, "draining": 1}, {}, None)
     groups = [{"name": "web", "states": counted} for counted in states]
