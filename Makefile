@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE :=
 LAB := .venv/bin/python -m lab
 
-.PHONY: help setup demo check test test-long units soak audit lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
+.PHONY: help setup demo check test test-long bench units soak audit lint docs status instances managers diagnose ssh look lab-up lab-down lab-env
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z -]+):.*## (.*)/\1\t\2/' | expand -t 28
@@ -31,6 +31,9 @@ soak: setup ## Simulate a hundred thousand boots and stories of the control plan
 
 test-long: setup ## Run the lab's long tests, all of them or PART=upgrade,tls, each part on a lab of its own
 	@.venv/bin/python -m tests.lab.parts $(PART)
+
+bench: setup ## Measure the product beside bare commands on a lab of its own; SUBJECT=joining for a part
+	@.venv/bin/python -m bench $(SUBJECT)
 
 units: setup ## Run the unit tests by ansible-test units, on all cores
 	@tools/units

@@ -1,1 +1,4 @@
-"""Measurements on the lab, each a ratio of two times in the same run. No test asserts a time."""
+"""Measurements on the lab, each beside another way to the same end, in the same run. `make bench` runs them all.
+
+No test asserts a time.
+"""

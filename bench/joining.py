@@ -1,77 +1,116 @@
-"""Measures the time from the first instance's boot to three managers, against a bare `docker swarm init` and two joins.
-
-python -m bench.joining
-"""
+"""Three managers that form a swarm: by their agents, by bare commands, and by a discovery without a lock."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
-from bench.lab import fresh
-from lab import status
-from lab.waiting import until
-from tests.lab.site import ROOT, Site
+from ansible_collections.swarm.aws.plugins.module_utils._core.names import NODE_PYTHON
+from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import RECORD_KEY, token_key
 
-MANAGERS = 3
+from bench.comparison import Comparison
+from bench.lab import seconds
+from lab import lifecycle
+from tests.lab.site import Site
 
-
-def main() -> None:
-    """Measure once, and print both times and their ratio."""
-    with fresh("bench-joining") as site:
-        formed = from_first_boot(site)
-        bare = init_and_joins(site)
-    print(f"first boot to {MANAGERS} managers: {formed:.1f} s")
-    print(f"bare init and {MANAGERS - 1} joins on the same instances: {bare:.1f} s")
-    print(f"ratio: {formed / bare:.1f} (the difference is booting, installing nothing, and finding each other)")
+RUNS = 5
+Way = Callable[[Site, Sequence[str]], None]
+DISCOVERY = Path(__file__).with_name("discovery.py").read_text()
 
 
-def from_first_boot(site: Site) -> float:
-    """Seconds from the launch of the first instance until three managers reach each other."""
-    build = subprocess.Popen(
-        ["ansible-playbook", "site.yml", "--skip-tags", "stack"],
-        cwd=ROOT,
-        env=site.environment,
-        stdout=subprocess.DEVNULL,
-        stdin=subprocess.DEVNULL,
-    )
-    try:
-        until("the first instance", lambda: status.instances(site.lab), seconds=120)
-        began = time.monotonic()
-        until("all managers", lambda: len(site.instances("manager")) == MANAGERS, seconds=60)
-        asked = site.instances("manager")[0]["instance_id"]
-        until("three managers", lambda: reachable(site, asked) == MANAGERS, seconds=300)
-        return time.monotonic() - began
-    finally:
-        build.wait(timeout=300)
-
-
-def init_and_joins(site: Site) -> float:
-    """Seconds in which the same instances form the swarm by command, after they have left it."""
+def measure(site: Site) -> Iterator[Comparison]:
+    """From the start of the agents, or of the commands, until the managers reach each other."""
     site.settle()
-    first, *others = [member["instance_id"] for member in site.instances("manager")]
-    for instance in (first, *others):
-        site.must(instance, "systemctl", "stop", "swarm-agent")
-        site.must(instance, "docker", "swarm", "leave", "--force")
-    began = time.monotonic()
+    managers = sorted(site.managers())
+    everyone = sorted(site.ids())
+    stop_agents(site, everyone)
+    took: dict[Way, list[float]] = {by_agents: [], by_commands: [], by_discovery: []}
+    for _ in range(RUNS):
+        for way, found in took.items():
+            leave(site, everyone)
+            forget(site)
+            found.append(seconds(partial(way, site, managers)))
+            stop_agents(site, managers)
+    ours, bare, discovered = took.values()
+    yield Comparison("three managers join", ours, "`docker swarm init` and two joins", bare)
+    yield Comparison("three managers join", ours, "check, put, sleep, as Terraform modules do", discovered)
+
+
+def by_agents(site: Site, managers: Sequence[str]) -> None:
+    """Start the agents, and wait."""
+    start_agents(site, managers)
+    formed(site, managers)
+
+
+def by_commands(site: Site, managers: Sequence[str]) -> None:
+    """Type the commands, and wait."""
+    first, *others = managers
     site.must(first, "docker", "swarm", "init")
-    token = site.must(first, "docker", "swarm", "join-token", "--quiet", "manager").strip()
-    address = next(member["private_ip"] for member in site.instances() if member["instance_id"] == first)
-    for instance in others:
-        site.must(instance, "docker", "swarm", "join", "--token", token, f"{address}:2377")
-    until("three managers", lambda: reachable(site, first) == MANAGERS, seconds=120)
-    return time.monotonic() - began
+    join(site, first, others)
+    formed(site, managers)
+
+
+def by_discovery(site: Site, managers: Sequence[str]) -> None:
+    """Run the discovery on all managers at once, and wait."""
+    settings = [f"{key}={value}" for key, value in lifecycle.environment(site.lab).items() if key.startswith("AWS_")]
+
+    def discover(manager: str) -> None:
+        site.must(manager, "env", *settings, NODE_PYTHON, "-c", DISCOVERY, site.bucket, private_address(site, manager))
+
+    with ThreadPoolExecutor(len(managers)) as pool:
+        list(pool.map(discover, managers))
+    formed(site, managers)
+
+
+def formed(site: Site, managers: Sequence[str]) -> None:
+    """Wait until a manager reaches all of them."""
+    site.wait("the managers", lambda: any(reachable(site, manager) == len(managers) for manager in managers))
+
+
+def join(site: Site, manager: str, others: Sequence[str]) -> None:
+    """Join others to a manager's swarm as managers, one after the other."""
+    token = site.must(manager, "docker", "swarm", "join-token", "--quiet", "manager").strip()
+    for other in others:
+        site.must(other, "docker", "swarm", "join", "--token", token, f"{private_address(site, manager)}:2377")
+
+
+def private_address(site: Site, instance: str) -> str:
+    """The private address of an instance."""
+    return next(found["private_ip"] for found in site.instances() if found["instance_id"] == instance)
 
 
 def reachable(site: Site, instance: str) -> int:
     """The number of managers that an instance's engine reaches."""
-    listed = site.on(instance, "docker", "node", "ls", "--format", "{{json .}}")
-    if listed.code:
-        return 0
-    nodes = [json.loads(line) for line in listed.output.splitlines()]
-    return sum(1 for node in nodes if node["ManagerStatus"] in ("Leader", "Reachable"))
+    listed = site.on(instance, "docker", "node", "ls", "--format", "{{.ManagerStatus}}")
+    return 0 if listed.code else sum(line in ("Leader", "Reachable") for line in listed.output.splitlines())
 
 
-if __name__ == "__main__":
-    main()
+def leave(site: Site, instances: Sequence[str]) -> None:
+    """Let instances leave their swarm, if they are in any."""
+    for instance in instances:
+        site.on(instance, "docker", "swarm", "leave", "--force")
+
+
+def forget(site: Site) -> None:
+    """Delete what the bucket knows of a swarm."""
+    s3 = site.aws("s3")
+    for key in (RECORD_KEY, token_key("manager"), token_key("worker"), "discovery/primary", "discovery/token"):
+        s3.delete_object(Bucket=site.bucket, Key=key)
+
+
+def stop_agents(site: Site, instances: Sequence[str]) -> None:
+    """Stop the agents of instances."""
+    on_each(site, instances, "systemctl", "stop", "swarm-agent")
+
+
+def start_agents(site: Site, instances: Sequence[str]) -> None:
+    """Start the agents of instances, without waiting."""
+    on_each(site, instances, "systemctl", "start", "--no-block", "swarm-agent")
+
+
+def on_each(site: Site, instances: Sequence[str], *words: str) -> None:
+    """Run a command on all instances at once."""
+    with ThreadPoolExecutor(len(instances)) as pool:
+        list(pool.map(lambda instance: site.must(instance, *words), instances))

@@ -1,20 +1,40 @@
-"""A separate lab for a measurement."""
+"""A separate lab for a measurement, and what the measurements share."""
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lab import lifecycle
-from tests.lab.site import Site
+from tests.lab.site import Run, Site
 
 
 @contextmanager
 def fresh(name: str) -> Iterator[Site]:
-    """A new lab with an empty account, removed when the context ends."""
-    lab = lifecycle.up(name, lambda line: print(f"lab: {line}", file=sys.stderr))
+    """A new lab with an empty account, removed when the context ends.
+
+    The account is `kind`: what the strict account delays and refuses at random would be measured too.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    lab = lifecycle.up(name, lambda line: print(f"lab: {line}", file=sys.stderr), account="kind")
     try:
         yield Site(lab)
     finally:
         lifecycle.down(lab, lambda line: None)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How many seconds the work takes."""
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def done(run: Run) -> Run:
+    """The run, which must have succeeded. Ends the program with its output otherwise."""
+    if run.code:
+        raise SystemExit(run.output[-3000:])
+    return run

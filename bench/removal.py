@@ -1,65 +1,77 @@
-"""Measures removals on the lab against their waits: the longest stop of a task, and the record's TTL.
-
-    SWARM_LAB_NAME=lab .venv/bin/python -m bench.removal worker follower leader
-
-Needs a lab with a cluster. The overhead is the time of a removal beyond both waits.
-"""
+"""Removals under load, beside a bare drain and termination of the same kind of node."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
+from collections.abc import Iterator
 
-from lab.state import labs
+from bench.comparison import Comparison
 from tests.lab.load import Load
 from tests.lab.site import RECORD, Site
 
+RUNS = 2
+KINDS = ("worker", "follower", "leader")
+# Of the record, in seconds. A node of a group without a record waits for no resolver.
 TTL = 10.0
-# The target overhead, as a share of the waits.
-TARGET = 0.15
 
 
-def measure(site: Site, kind: str) -> dict[str, float]:
-    """Remove one node of a kind under load, and return the seconds of each step."""
+def measure(site: Site) -> Iterator[Comparison]:
+    """Each kind of node."""
+    for kind in KINDS:
+        ours, waits, failed, bare, bare_failed = [], [], 0, [], 0
+        for _ in range(RUNS):
+            steps, failures = remove(site, kind)
+            ours.append(steps["all"])
+            waits.append((TTL if "withdrawn" in steps else 0.0) + steps["drained"])
+            failed += failures
+        for _ in range(RUNS):
+            took, failures = drain_and_terminate(site, kind)
+            bare.append(took)
+            bare_failed += failures
+        lost = f"{failed} and {bare_failed} failed requests"
+        yield Comparison(f"removing a {kind}", ours, "what it waits for: the TTL and the tasks' stops", waits)
+        yield Comparison(f"removing a {kind}", ours, "`docker node update --availability drain`, terminate", bare, lost)
+
+
+def remove(site: Site, kind: str) -> tuple[dict[str, float], int]:
+    """Remove a node as remove_node.yml does: the seconds of each step, and the number of failed requests."""
     site.settle()
-    instance = site.one(kind)
+    instance = site.pick(kind)
     manager = next(other for other in site.managers() if other != instance)
     # A single watch without a gap, not a watch for each stage as in the playbook.
     words = ["ansible", manager, "--become", "-m", "swarm.aws.node_drain", "-a", f"instance={instance}"]
     with Load(site.lab, RECORD) as load:
-        began = time.monotonic()
         run = site.command(*words, ANSIBLE_CALLBACK_RESULT_FORMAT="json")
-        command = time.monotonic() - began
-    assert run.code == 0, run.output[-3000:]
+    if run.code:
+        raise SystemExit(run.output[-3000:])
     steps: dict[str, float] = json.loads(run.output[run.output.index("{") :])["seconds"]
-    # A node that is in no record waits only for its replacements.
-    ttl = TTL if "withdrawn" in steps else 0.0
-    waits = ttl + steps["drained"]
-    overhead = steps["all"] - waits
-    # Without a wait there is no share.
-    share = f", {overhead / waits:.0%} (target: {TARGET:.0%})" if waits >= 1 else ""
-    print(
-        f"{kind:9} {json.dumps(steps)}\n"
-        f"{'':9} TTL {ttl:.0f} s + stop {steps['drained']:.1f} s = {waits:.1f} s; overhead {overhead:.1f} s{share}; "
-        f"the command took {command:.0f} s\n"
-        f"{'':9} {load.result}",
-        flush=True,
-    )
-    return steps
+    return steps, len(load.result.failures)
 
 
-def main() -> None:
-    """Measure the kinds in the arguments, or all kinds."""
-    name = os.environ.get("SWARM_LAB_NAME", "lab")
-    lab = next((candidate for candidate in labs() if candidate.name == name), None)
-    if lab is None:
-        sys.exit(f"There is no lab '{name}': start it and run site.yml.")
-    site = Site(lab)
-    for kind in sys.argv[1:] or ["worker", "follower", "leader"]:
-        measure(site, kind)
+def drain_and_terminate(site: Site, kind: str) -> tuple[float, int]:
+    """The seconds until no task is left on a node that Docker alone drains, and the number of failed requests.
+
+    The instance is terminated then. No agent acts meanwhile. Requests count until the record is correct again.
+    """
+    site.settle()
+    site.settle_record()
+    instance = site.pick(kind)
+    manager = next(other for other in site.managers() if other != instance)
+    node = next(node.node_id for node in site.nodes() if node.instance == instance)
+    with Load(site.lab, RECORD) as load:
+        with site.agents_stopped():
+            began = time.monotonic()
+            site.must(manager, "docker", "node", "update", "--availability", "drain", node)
+            site.wait("the node to be empty", lambda: empty(site, manager, node))
+            site.aws("ec2").terminate_instances(InstanceIds=[instance])
+            site.wait("the instance to be gone", lambda: instance not in site.ids())
+            took = time.monotonic() - began
+        site.settle_record()
+    return took, len(load.result.failures)
 
 
-if __name__ == "__main__":
-    main()
+def empty(site: Site, manager: str, node: str) -> bool:
+    """Whether no task runs on a node."""
+    shown = ["docker", "node", "ps", node, "--format", "{{.CurrentState}}"]
+    return "Running" not in site.must(manager, *shown)

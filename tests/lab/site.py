@@ -132,9 +132,9 @@ class Site:
         self.printed.append(done.stdout)
         return Run(done.returncode, done.stdout)
 
-    def playbook(self, *words: str, seconds: float = 1500, **more: str) -> Run:
+    def playbook(self, *words: str, seconds: float = 1500, folder: Path = ROOT, **more: str) -> Run:
         """Run `ansible-playbook`."""
-        return self.command("ansible-playbook", *words, seconds=seconds, **more)
+        return self.command("ansible-playbook", *words, seconds=seconds, folder=folder, **more)
 
     def killed_playbook(self, *words: str, when: Callable[[], bool], seconds: float = 1500) -> bool:
         """Run `ansible-playbook` and kill it, and all that it has started, as soon as ``when`` holds.

@@ -30,7 +30,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(lab: Lab, earlier: Path) -> Site:
     """The earlier version's cluster."""
     made = Site(lab)
-    run = made.command("ansible-playbook", "site.yml", folder=earlier)
+    run = made.playbook("site.yml", folder=earlier)
     assert run.code == 0, run.output[-6000:]
     made.settle()
     return made
@@ -62,7 +62,7 @@ def test_an_earlier_cluster_is_taken_over_and_no_request_fails(site: Site, earli
         assert "Agents: an earlier version on 3, 0.1.0+" in status.said
 
         # The earlier version's commands still work.
-        old = site.command("ansible-playbook", "playbooks/status.yml", folder=earlier)
+        old = site.playbook("playbooks/status.yml", folder=earlier)
         assert old.code == 0, old.output[-4000:]
 
         for instance in site.managers():

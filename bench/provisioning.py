@@ -1,53 +1,42 @@
-"""Measures a first `site.yml` and an unchanged `site.yml` against bare describe calls of the same resources by boto3.
-
-python -m bench.site
-"""
+"""The playbooks that provision, beside bare describe calls of the same resources by boto3."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench.lab import fresh
+from bench.comparison import Comparison
+from bench.lab import done, seconds
 from tests.lab.site import CLUSTER, RECORD, Site
 
-
-def main() -> None:
-    """Measure once and print wall times, calls and their ratios."""
-    with fresh("bench-site") as site:
-        built = measured(site, lambda: build(site))
-        site.settle()
-        site.playbook("site.yml")
-        playbook = measured(site, lambda: unchanged(site))
-        described = measured(site, lambda: describe(site))
-    print(f"first site.yml without the stack: {built[0]:.1f} s, {built[1]} calls by the operator")
-    print(f"site.yml without a change: {playbook[0]:.1f} s, {playbook[1]} calls by the operator")
-    print(f"describe calls alone: {described[0]:.1f} s, {described[1]} calls")
-    print(f"ratio: {playbook[0] / described[0]:.1f} in time, {playbook[1] / described[1]:.1f} in calls")
+RUNS = 3
+BARE = "boto3's describe calls of the same resources"
 
 
-def measured(site: Site, work: Callable[[], None]) -> tuple[float, int]:
-    """The seconds that the work takes, and the number of the administrator's calls meanwhile."""
+def measure(site: Site) -> Iterator[Comparison]:
+    """The first `site.yml`, which builds the cluster for all measurements; a second run without a change; a plan."""
+    first = seconds(lambda: done(site.playbook("site.yml")))
+    site.settle()
+    calls = [counted(site, lambda: unchanged(site)), counted(site, lambda: describe(site))]
+    again = [seconds(lambda: unchanged(site)) for _ in range(RUNS)]
+    plan = [seconds(lambda: done(site.playbook("playbooks/plan.yml"))) for _ in range(RUNS)]
+    bare = [seconds(lambda: describe(site)) for _ in range(RUNS)]
+    yield Comparison("the first `site.yml`, until the page is served", [first], "`site.yml` without a change", again)
+    yield Comparison("`site.yml` without a change", again, BARE, bare, f"{calls[0]} and {calls[1]} calls")
+    yield Comparison("`plan.yml`", plan, BARE, bare)
+
+
+def counted(site: Site, work: Callable[[], object]) -> int:
+    """The number of the operator's calls during the work."""
     site.forget_calls()
-    began = time.monotonic()
     work()
-    took = time.monotonic() - began
-    return took, sum(1 for call in site.calls() if call["caller"] == "lab")
-
-
-def build(site: Site) -> None:
-    """A first run of site.yml, without the stack."""
-    run = site.playbook("site.yml", "--skip-tags", "stack")
-    if run.code:
-        raise SystemExit(run.output[-3000:])
+    return sum(1 for call in site.calls() if call["caller"] == "lab")
 
 
 def unchanged(site: Site) -> None:
     """A run of site.yml without a change."""
-    run = site.playbook("site.yml")
-    if run.code or run.changed:
-        raise SystemExit(run.output[-3000:])
+    if done(site.playbook("site.yml")).changed:
+        raise SystemExit("site.yml changed something in a cluster that was complete.")
 
 
 def describe(site: Site) -> None:
@@ -93,7 +82,3 @@ def describe(site: Site) -> None:
         iam.get_instance_profile(InstanceProfileName=name)
         ec2.describe_launch_template_versions(LaunchTemplateName=name, Versions=["$Latest"])
         autoscaling.describe_lifecycle_hooks(AutoScalingGroupName=name)
-
-
-if __name__ == "__main__":
-    main()
