@@ -6,7 +6,7 @@ import ipaddress
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from lab.errors import LabError
@@ -108,9 +108,13 @@ def _pools() -> list[ipaddress.IPv4Network]:
 
 def labs() -> list[Lab]:
     """The labs on this machine that are up or were not removed."""
-    return sorted(
-        (Lab(**json.loads(path.read_text())) for path in HOME.glob("labs/*/lab.json")), key=lambda lab: lab.slot
-    )
+    return sorted((_read(path) for path in HOME.glob("labs/*/lab.json")), key=lambda lab: lab.slot)
+
+
+def _read(path: Path) -> Lab:
+    """A lab's file, without the fields of a newer checkout's lab."""
+    known = {field.name for field in fields(Lab)}
+    return Lab(**{key: value for key, value in json.loads(path.read_text()).items() if key in known})
 
 
 def find(name: str) -> Lab:

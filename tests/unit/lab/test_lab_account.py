@@ -62,6 +62,12 @@ def test_a_new_lab_is_strict_and_keeps_its_account(home: Path) -> None:
     assert (kind.account, kind.seed) == ("kind", 7)
 
 
+def test_a_lab_of_a_newer_checkout_is_listed(home: Path) -> None:
+    newer = state.claim("newer")
+    (newer.folder / "lab.json").write_text('{"name": "newer", "slot": 0, "account": "strict", "seed": 1, "color": "x"}')
+    assert state.labs() == [newer]
+
+
 @pytest.mark.parametrize("asked", [("kind", None), (None, 2)])
 def test_another_account_for_a_lab_that_exists_is_refused(home: Path, asked: tuple[str | None, int | None]) -> None:
     state.claim("lab")
