@@ -103,9 +103,13 @@ def lacking(judged: Iterable[Judgement]) -> list[Judgement]:
     return [
         judgement
         for judgement in judged
-        if judge(documents, _access(judgement)) is not Verdict.ALLOW
-        and not (judgement["action"] == "sqs:DeleteQueue" and not judgement["context"])
+        if judge(documents, _access(judgement)) is not Verdict.ALLOW and not repeated(judgement)
     ]
+
+
+def repeated(judgement: Judgement) -> bool:
+    """Whether this is the deletion of a queue that is being deleted, and so has no tags any more."""
+    return judgement["action"] == "sqs:DeleteQueue" and not any("ResourceTag" in key for key in judgement["context"])
 
 
 def unused(judged: Iterable[Judgement]) -> set[tuple[str, str]]:

@@ -175,6 +175,9 @@ def test_regenerated_policies_gain_used_and_lose_unused_actions() -> None:
         judgement("sns:ListTopics"),
     ]
     assert permissions.lacking(judged) == [judged[0], other]
+    again = judgement("sqs:DeleteQueue", queue, **{"aws:SourceIp": "198.18.0.1"})
+    theirs = judgement("sqs:DeleteQueue", queue, **{"aws:ResourceTag/swarm.aws/cluster": "example-two"})
+    assert permissions.lacking([again, theirs]) == [theirs]
     found, missing = permissions.regenerate(judged)
     assert missing == [other]
     allowed = {statement["Sid"]: statement["Action"] for policy in found.values() for statement in policy["Statement"]}
