@@ -23,6 +23,7 @@ from . import (
     cloud_map_service,
     configuration_rules,
     disks,
+    engine,
     existing_network,
     hosted_zone,
     interface_endpoints,
@@ -455,7 +456,7 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
     config = {
         **config,
         "account_id": str(config["account_id"]),
-        "cluster_tags": _texts(config["cluster_tags"]),
+        "cluster_tags": configuration.texts(config["cluster_tags"]),
         "zones": config["zones"] or [],
         # The network's subnets decide about both.
         "vpc_cidr": config["vpc_cidr"] or (None if config["network"] else subnets.DEFAULT_RANGE),
@@ -478,7 +479,7 @@ def _settled_group(group: Mapping[str, Any]) -> dict[str, Any]:
         **group,
         "min": group["desired"] if group["min"] is None else group["min"],
         "max": most,
-        "labels": _texts(group["labels"]),
+        "labels": configuration.texts(group["labels"]),
         "warm_pool": pool and {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]},
         # The rules refuse a volume without a device.
         "volumes": [
@@ -505,6 +506,7 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
     return {
         **config,
         "dns": dns,
+        "daemon": engine.daemon(config),
         "key_id": found.key_id,
         "partition": found.partition,
         "dns_suffix": found.dns_suffix,
@@ -543,18 +545,7 @@ def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images:
 
 
 def _tag_texts(network: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _texts(network[key]) for key in ("vpc_tags", "subnet_tags")}
-
-
-def _texts(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Keys and values as strings. The rules refuse values that cannot be strings, such as lists."""
-    return {str(key): _text(value) for key, value in values.items()}
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (int, float)) else value
+    return {key: configuration.texts(network[key]) for key in ("vpc_tags", "subnet_tags")}
 
 
 def _list(errors: Sequence[str]) -> str:
