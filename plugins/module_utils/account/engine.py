@@ -144,8 +144,8 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
     for one, other in combinations(networks(config), 2):
         if one.setting != other.setting and one.block.overlaps(other.block):
             yield (
-                f"{one.block}, used by {one.owner}, overlaps {other.block}, used by {other.owner}: set {one.setting} or "
-                f"{other.setting} to other addresses."
+                f"{one.block}, used by {one.owner}, overlaps {other.block}, used by {other.owner}: set {one.setting} "
+                f"or {other.setting} to other addresses."
             )
 
 
@@ -154,8 +154,8 @@ def _version_problems(config: Mapping[str, Any]) -> Iterator[str]:
     if config["engine"] != DOCKER_CE:
         if version is not None:
             yield (
-                f"engine_version is {version}, but the distribution has a single version: set engine to {DOCKER_CE}, or "
-                "remove engine_version."
+                f"engine_version is {version}, but the distribution has a single version: set engine to {DOCKER_CE}, "
+                "or remove engine_version."
             )
         return
     if config["node_os"] == "amazonlinux2023":

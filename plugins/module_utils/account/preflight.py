@@ -76,7 +76,7 @@ class Preflight:
         # The rules refuse invalid names, and so does boto3.
         if configuration_rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
             self._collect(self._clashes)
-            self._collect(lambda: bucket.check_bucket(self._aws, self._names["bucket"]))
+            self._collect(self._bucket)
             self._collect(self._key)
         if self._config["autolock"]:
             self._collect(lambda: bucket.check_secret(self._aws, self._names["unlock_secret"]))
@@ -150,6 +150,10 @@ class Preflight:
             self._error(foreign)
         elif wanted.ipv6 and record.ipv6_unowned:
             self.warnings.append(record_rules.foreign_ipv6(wanted))
+
+    def _bucket(self) -> None:
+        bucket.check_bucket(self._aws, self._names["bucket"])
+        bucket.check_address_pool(self._aws, self._names["bucket"], self._config)
 
     def _key(self) -> None:
         self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])

@@ -71,8 +71,8 @@ def test_options_that_are_set_here_or_break_a_swarm_are_refused(key: str) -> Non
         ),
         (
             options(default_address_pools=[{"base": "172.26.0.0/16", "size": 12}]),
-            "daemon_options.default-address-pools has 172.26.0.0/16 with networks of the size /12, but the size must be "
-            "between /16 and /29: correct size.",
+            "daemon_options.default-address-pools has 172.26.0.0/16 with networks of the size /12, but the size must "
+            "be between /16 and /29: correct size.",
         ),
         (options(default_address_pools=[{"base": "172.26.0.0/16"}]), "default-address-pools[0].size is missing"),
         (options(note="x" * 2048), "daemon_options has 2060 bytes as JSON, but the maximum is 2048"),
@@ -89,8 +89,8 @@ def test_options_that_are_set_here_or_break_a_swarm_are_refused(key: str) -> Non
         ),
         (
             {"swarm_address_pool": ["172.17.0.0/16"]},
-            "172.17.0.0/16, used by the swarm's first overlay networks, overlaps 172.17.0.0/16, used by Docker's bridge "
-            "network: set swarm_address_pool or daemon_options.bip to other addresses.",
+            "172.17.0.0/16, used by the swarm's first overlay networks, overlaps 172.17.0.0/16, used by Docker's "
+            "bridge network: set swarm_address_pool or daemon_options.bip to other addresses.",
         ),
         (
             {"engine_version": "28.5"},
@@ -100,7 +100,8 @@ def test_options_that_are_set_here_or_break_a_swarm_are_refused(key: str) -> Non
         ({"engine": "docker-ce", "engine_version": "24.0.9"}, "is 24.0.9, but the agents need 25 or newer."),
         (
             {"engine": "docker-ce", "node_os": "amazonlinux2023"},
-            "engine is docker-ce, but Docker has no packages for amazonlinux2023: remove engine, or use another node_os.",
+            "engine is docker-ce, but Docker has no packages for amazonlinux2023: remove engine, or use "
+            "another node_os.",
         ),
         (
             {"engine": "docker-ce", **ENDPOINTS, **IMAGES},
