@@ -17,7 +17,7 @@ DOCKER_CE_ROOM = 1024
 # The oldest version that has what the agents use.
 OLDEST = 25
 VERSION = re.compile(r"(\d+)(\.\d+){0,2}")
-# Maximum size of the options as JSON, as a part of the user data.
+# Maximum size of the options in the user data.
 OPTIONS_LIMIT = 2048
 # The engine takes a pool's networks in order. A swarm rarely has more of them.
 FIRST_NETWORKS = 256
@@ -107,8 +107,12 @@ def daemon(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def room(config: Mapping[str, Any]) -> int:
     """The bytes of the user data that the options and Docker's packages need."""
-    options = config["daemon_options"]
-    return bool(options) * len(json.dumps(options)) + (config["engine"] == DOCKER_CE) * DOCKER_CE_ROOM
+    return _size(config["daemon_options"]) + (DOCKER_CE_ROOM if config["engine"] == DOCKER_CE else 0)
+
+
+def _size(options: Mapping[str, Any]) -> int:
+    # Indented as in the user data.
+    return len(json.dumps(options, indent=10)) if options else 0
 
 
 def networks(config: Mapping[str, Any]) -> Iterator[Network]:
@@ -209,10 +213,10 @@ def _option_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield from wrong
         if not wrong:
             yield from _size_problems(where, "size", pool["base"], pool["size"])
-    if len(json.dumps(options)) > OPTIONS_LIMIT:
+    if _size(options) > OPTIONS_LIMIT:
         yield (
-            f"daemon_options has {len(json.dumps(options))} bytes as JSON, but the maximum is {OPTIONS_LIMIT}: write "
-            "the rest into an image of yours."
+            f"daemon_options needs {_size(options)} bytes of the user data, but the maximum is {OPTIONS_LIMIT}: use "
+            "fewer options."
         )
 
 

@@ -75,7 +75,10 @@ def test_options_that_are_set_here_or_break_a_swarm_are_refused(key: str) -> Non
             "be between /16 and /29: correct size.",
         ),
         (options(default_address_pools=[{"base": "172.26.0.0/16"}]), "default-address-pools[0].size is missing"),
-        (options(note="x" * 2048), "daemon_options has 2060 bytes as JSON, but the maximum is 2048"),
+        (
+            options(note="x" * 2048),
+            "daemon_options needs 2072 bytes of the user data, but the maximum is 2048: use fewer options.",
+        ),
         ({"swarm_address_pool": []}, "swarm_address_pool is empty"),
         ({"swarm_address_pool": ["172.30.0.1/16"]}, "did you mean '172.30.0.0/16'?"),
         (
