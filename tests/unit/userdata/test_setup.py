@@ -44,7 +44,7 @@ exit 100
 # The programs on an image with all packages, and the packages that a bare instance lacks.
 READY = {"dpkg-query": "echo installed", "rpm": "true", "docker": "echo ' swarm.aws.instance=i-0'"}
 BARE = {**READY, "dpkg-query": "exit 1", "rpm": "exit 1"}
-OTHERS = ("usermod", "systemctl", "apt-get", "apt-helper", "dnf", "dpkg", "sleep")
+OTHERS = ("journalctl", "usermod", "systemctl", "apt-get", "apt-helper", "dnf", "dpkg", "sleep")
 KEY = "1500c1f56fa9e26b9b8f42452a553675796ade0807cdce11975eb98170b3a570"
 
 
@@ -157,6 +157,17 @@ def test_options_that_the_engine_refuses_are_told_before_it_starts(tmp_path: Pat
     assert code == 1
     assert f"swarm-setup: the engine refuses daemon_options: {words}\n" in printed
     assert not [call for call in calls if "enable --now" in call]
+
+
+def test_an_engine_that_does_not_start_says_why(tmp_path: Path) -> None:
+    words = "failed to start daemon: failed to set log opts: unknown log opt 'bogus' for json-file log driver"
+    programs = {**READY, "systemctl": '[ "$*" != "enable --now docker" ]', "journalctl": f'echo "{words}"'}
+
+    code, calls, printed = run("debian13", tmp_path, programs)
+
+    assert code == 1
+    assert words in printed
+    assert not [call for call in calls if "swarm-agent.service" in call]
 
 
 @pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
