@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from ipaddress import IPv4Interface, IPv4Network, collapse_addresses
-from itertools import combinations, islice
-from typing import Any, Iterator, Mapping, NamedTuple
+from itertools import combinations, islice, product
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from . import configuration_schema, subnets
 
@@ -37,31 +37,30 @@ FIXED = {
 NEEDED = ("ip-forward", "iptables")
 # Drivers that rotate files.
 ROTATING = ("json-file", "local")
-# https://docs.docker.com/reference/cli/dockerd/#daemon-configuration-file
-_KINDS: Mapping[str, tuple[Mapping[str, Any], str]] = {
-    "bool": (
+_KINDS: Sequence[tuple[Mapping[str, Any], str]] = (
+    (
         {"type": "bool"},
         "debug experimental icc init ip-forward ip-masq ip6tables iptables ipv6 no-new-privileges raw-logs "
         "selinux-enabled userland-proxy",
     ),
-    "int": (
+    (
         {"type": "int"},
         "max-concurrent-downloads max-concurrent-uploads max-download-attempts mtu network-control-plane-mtu "
         "shutdown-timeout",
     ),
-    "str": (
+    (
         {"type": "str"},
         "bip bridge cgroup-parent data-root default-cgroupns-mode default-gateway default-ipc-mode default-runtime "
         "default-shm-size fixed-cidr fixed-cidr-v6 group init-path ip log-driver log-format log-level "
         "seccomp-profile storage-driver userland-proxy-path",
     ),
-    "list": (
+    (
         {"type": "list", "elements": "str"},
         "authorization-plugins dns dns-opts dns-search exec-opts insecure-registries node-generic-resources "
         "registry-mirrors storage-opts",
     ),
-    "dict": ({"type": "dict"}, "default-network-opts default-ulimits features log-opts proxies runtimes"),
-    "pools": (
+    ({"type": "dict"}, "default-network-opts default-ulimits features log-opts proxies runtimes"),
+    (
         {
             "type": "list",
             "elements": "dict",
@@ -72,11 +71,10 @@ _KINDS: Mapping[str, tuple[Mapping[str, Any], str]] = {
         },
         "default-address-pools",
     ),
-}
+)
+# The options whose types are checked (https://docs.docker.com/reference/cli/dockerd/#daemon-configuration-file).
 OPTIONS = {
-    name: {"description": "See the reference of dockerd", **kind}
-    for kind, names in _KINDS.values()
-    for name in names.split()
+    name: {"description": "See the reference of dockerd", **kind} for kind, names in _KINDS for name in names.split()
 }
 
 
@@ -94,7 +92,7 @@ def daemon(config: Mapping[str, Any]) -> dict[str, Any]:
     rotation = {"max-size": "10m", "max-file": "5"} if own.get("log-driver", ROTATING[0]) in ROTATING else {}
     if "default-network-opts" in own:
         by_driver = own["default-network-opts"].items()
-        own["default-network-opts"] = {driver: configuration_schema.texts(options) for driver, options in by_driver}
+        own["default-network-opts"] = {driver: configuration_schema.texts(opts or {}) for driver, opts in by_driver}
     return {
         "icc": False,
         "live-restore": False,
@@ -145,11 +143,13 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _version_problems(config)
     yield from _option_problems(config)
     yield from _pool_problems(config)
-    for one, other in combinations(networks(config), 2):
-        if one.setting != other.setting and one.block.overlaps(other.block):
+    found = list(networks(config))
+    overlays = [network for network in found if network.setting == "swarm_address_pool"]
+    for overlay, local in product(overlays, found[len(overlays) :]):
+        if overlay.block.overlaps(local.block):
             yield (
-                f"{one.block}, used by {one.owner}, overlaps {other.block}, used by {other.owner}: set {one.setting} "
-                f"or {other.setting} to other addresses."
+                f"{overlay.block}, used by {overlay.owner}, overlaps {local.block}, used by {local.owner}: set "
+                f"{overlay.setting} or {local.setting} to other addresses."
             )
 
 

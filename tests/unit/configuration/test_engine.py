@@ -143,6 +143,17 @@ def test_a_vpc_may_be_where_the_default_pool_begins_with_another_pool() -> None:
     )
 
 
+def test_the_bridge_may_be_in_the_engines_local_pool() -> None:
+    pool = [{"base": "172.26.0.0/16", "size": 24}]
+    assert check(**options(bip="172.26.0.1/24", default_address_pools=pool)) == ([], [])
+
+
+def test_options_without_values_are_not_set() -> None:
+    given = options(log_opts=None, default_network_opts={"overlay": None}, bip=None)
+    assert check(**given) == ([], [])
+    assert complete(**given)["daemon"]["default-network-opts"] == {"overlay": {}}
+
+
 def test_the_swarms_first_networks_are_taken_from_all_ranges_in_order() -> None:
     config = settled(swarm_address_pool=["172.30.0.0/24", "10.128.0.0/9"], swarm_subnet_size=25)
     blocks = [str(network.block) for network in engine.networks(config) if network.setting == "swarm_address_pool"]
