@@ -113,6 +113,9 @@ class Policy:
     # Whether managers lock their state; at boot the key in Secrets Manager unlocks it.
     autolock: bool = False
     monitoring: Monitoring = Monitoring()
+    # CIDR blocks and prefix length of a new swarm's overlay networks; empty for Docker's own.
+    address_pool: Tuple[str, ...] = ()
+    subnet_size: int = 24
 
     @property
     def owner(self) -> str:
@@ -175,6 +178,10 @@ class Policy:
             backup_keep=_count(top.get("backup_keep", cls.backup_keep), "backup_keep"),
             autolock=bool(top.get("autolock", False)),
             monitoring=_monitoring(top.get("monitoring") or {}),
+            address_pool=tuple(
+                _text(block, "address_pool") for block in _list(top.get("address_pool"), "address_pool")
+            ),
+            subnet_size=_count(top.get("subnet_size", cls.subnet_size), "subnet_size"),
             **{name: _seconds(top[name], name) for name in _DURATIONS if top.get(name) is not None},
         )
 

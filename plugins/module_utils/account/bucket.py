@@ -26,6 +26,22 @@ def check_bucket(aws: AwsSession, name: str) -> None:
         raise
 
 
+def check_address_pool(aws: AwsSession, bucket: str, config: Mapping[str, Any]) -> None:
+    """Raise ProvisionError if the cluster's swarm was configured with another address pool, which it keeps."""
+    found = unless_missing(aws.client("s3").get_object, "NoSuchKey", "NoSuchBucket", Bucket=bucket, Key=POLICY_KEY)
+    policy = _parsed(found["Body"].read()) if found else None
+    if not isinstance(policy, dict):
+        return
+    # Before there was a setting, a swarm had Docker's own pool.
+    pool, size = policy.get("address_pool", ["10.0.0.0/8"]), policy.get("subnet_size", 24)
+    if (pool, size) != (config["swarm_address_pool"], config["swarm_subnet_size"]):
+        raise ProvisionError(
+            f"swarm_address_pool is {', '.join(config['swarm_address_pool'])} with networks of the size "
+            f"/{config['swarm_subnet_size']}, but the cluster's swarm has {', '.join(pool)} with /{size}, which cannot "
+            "be changed: restore the values, or create another cluster."
+        )
+
+
 def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
     """ID of the cluster's key if its alias is missing, since a run was interrupted or somebody deleted the alias.
 

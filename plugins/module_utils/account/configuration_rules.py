@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 from typing import Any, Iterable, Iterator, List, Mapping, NamedTuple, Sequence
 
 from .._core.dns import MOST_INSTANCES, most_values, owner_name
 from .._core.names import bucket as bucket_name
 from .._core.node_labels import VOLUME_PREFIX
 from ..aws.provision_error import ProvisionError
-from . import cluster_tags, disks, subnets
-from .configuration_schema import suggestion
+from . import cluster_tags, disks, engine, subnets
+from .configuration_schema import Advice, suggestion
 from .nat_gateways import NONE
 
 CLUSTER_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
@@ -52,15 +52,6 @@ MOST_MANAGERS = 7
 USER_DATA_LIMIT = 6144
 # The part of it that the maximum number of volumes needs.
 VOLUMES_ROOM = 2048
-# Default address pools of the engine and the swarm.
-ENGINE_NETWORKS = {
-    "172.17.0.0/16": "Docker's bridge network",
-    "10.0.0.0/16": "the swarm's first overlay networks",
-}
-
-
-class Advice(str):
-    """A warning; any other sentence is an error."""
 
 
 class Findings(NamedTuple):
@@ -82,6 +73,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
         _addresses,
         _dns,
         _private_nodes,
+        engine.problems,
         _groups,
         _managers,
         _monitoring,
@@ -168,18 +160,6 @@ def _repositories(config: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _range(name: str, text: str, *, ipv6: bool = False) -> Iterator[str]:
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
-        yield f"{name} has '{text}', which is not a CIDR block such as 10.20.0.0/16."
-        return
-    if "/" not in text or str(network) != text:
-        yield f"{name} has '{text}', which is not the start of a CIDR block; did you mean '{network}'?"
-    elif network.version == 6 and not ipv6:
-        yield f"{name} has '{text}', but only IPv4 blocks are supported."
-
-
 def _addresses(config: Mapping[str, Any]) -> Iterator[str]:
     zones: Sequence[str] = config["zones"]
     region: str = config["region"]
@@ -188,7 +168,7 @@ def _addresses(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"zones is empty: list the availability zones to use, such as [{region}a, {region}b], or set network."
     yield from (f"zones has {zone} more than once." for zone in _twice(zones))
     for cidr in config["ssh_access"]:
-        yield from _range("ssh_access", cidr)
+        yield from subnets.cidr_problems("ssh_access", cidr)
         if cidr == "0.0.0.0/0":
             yield (
                 "ssh_access has 0.0.0.0/0, which opens SSH to the whole internet: "
@@ -204,13 +184,13 @@ def _addresses(config: Mapping[str, Any]) -> Iterator[str]:
             )
         for cidr in port["from"]:
             where = f"published_ports[{port['port']}].from"
-            wrong = list(_range(where, cidr, ipv6=True))
+            wrong = list(subnets.cidr_problems(where, cidr, ipv6=True))
             yield from wrong
             if not wrong and ":" in cidr and not (config["dns"] or {}).get("ipv6"):
                 yield f"{where} has {cidr}, but no node has an IPv6 address: set dns.ipv6 to true, or remove the range."
     if network is not None:
         return
-    wrong = list(_range("vpc_cidr", config["vpc_cidr"]))
+    wrong = list(subnets.cidr_problems("vpc_cidr", config["vpc_cidr"]))
     yield from wrong
     if wrong:
         return
@@ -218,9 +198,12 @@ def _addresses(config: Mapping[str, Any]) -> Iterator[str]:
     if not 16 <= vpc.prefixlen <= subnets.SMALLEST_PREFIX:
         yield f"vpc_cidr is {vpc}, but the size of a VPC must be between /16 and /28."
         return
-    for cidr, owner in ENGINE_NETWORKS.items():
-        if vpc.overlaps(IPv4Network(cidr)):
-            yield f"vpc_cidr {vpc} overlaps {cidr}, used by {owner}: choose another range, such as 10.20.0.0/16."
+    for network in engine.networks(config):
+        if vpc.overlaps(network.block):
+            yield (
+                f"vpc_cidr {vpc} overlaps {network.block}, used by {network.owner}: choose another range, such as "
+                f"10.20.0.0/16, or set {network.setting} to other addresses."
+            )
     try:
         private = config["private_nodes"] is not None
         plots = subnets.plots(list(dict.fromkeys(zones)), private=private)
@@ -340,6 +323,11 @@ def _no_way_out(config: Mapping[str, Any], cause: str, remedy: str) -> Iterator[
                 f"packages that they need: set node_images for {group['architecture']} to an image with the packages, "
                 "or fetch them in user_data from a place that the nodes reach."
             )
+    if config["engine"] == engine.DOCKER_CE:
+        yield (
+            f"engine is {engine.DOCKER_CE}, but {cause}, so its nodes do not reach download.docker.com: remove engine, "
+            "and use an image that has the engine."
+        )
     yield Advice(
         f"Since {cause}, a node never joins if a package that it needs is neither in its image nor fetched by "
         "user_data."
@@ -371,7 +359,7 @@ def _groups(config: Mapping[str, Any]) -> Iterator[str]:
     for group in groups:
         # The network is checked first; without it, its zones are not known.
         zones = None if config["network"] and not config["zones"] else config["zones"]
-        for problem in _group_problems(group, zones):
+        for problem in (*_group_problems(group, zones), *_user_data_problems(group, config)):
             yield f"node_groups[{group['name']}]: {problem}"
         spot = group["spot"]
         if spot is not None and len(group["instance_types"]) == 1:
@@ -426,13 +414,16 @@ def _group_problems(group: Mapping[str, Any], zones: Sequence[str] | None) -> It
             yield f"label '{key}' has no value: set a value such as 'true', or remove the label."
         if isinstance(value, (list, Mapping)):
             yield f"label '{key}' must have a string, a number or a boolean as its value."
+
+
+def _user_data_problems(group: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
     user_data = group["user_data"]
     if user_data and not user_data.startswith(("#!", "#cloud-config")):
         yield "user_data must start with #! (a script) or #cloud-config."
-    room = USER_DATA_LIMIT - (VOLUMES_ROOM if group["volumes"] else 0)
-    if len(user_data.encode()) > room:
-        beside = " in a group with volumes" if group["volumes"] else ""
-        yield f"user_data has {len(user_data.encode())} bytes, but the maximum{beside} is {room}."
+    rest = engine.room(config) + (VOLUMES_ROOM if group["volumes"] else 0)
+    if len(user_data.encode()) > USER_DATA_LIMIT - rest:
+        beside = f" beside {rest} for volumes and the engine" if rest else ""
+        yield f"user_data has {len(user_data.encode())} bytes, but the maximum{beside} is {USER_DATA_LIMIT - rest}."
 
 
 def _spot_problems(group: Mapping[str, Any]) -> Iterable[str]:

@@ -19,6 +19,10 @@ _KINDS = {
 }
 
 
+class Advice(str):
+    """A warning; any other sentence is an error."""
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` if a known word is near, else an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
@@ -64,6 +68,17 @@ def with_defaults(config: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
             value = [with_defaults(item, rule["options"]) if isinstance(item, Mapping) else item for item in value]
         result[key] = value
     return result
+
+
+def texts(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Keys and values as strings. The rules refuse values that cannot be strings, such as lists."""
+    return {str(key): _text(value) for key, value in values.items()}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, float)) else value
 
 
 def _check_value(path: str, value: Any, rule: Mapping[str, Any]) -> list[str]:

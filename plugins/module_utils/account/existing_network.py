@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ..aws import tags
 from ..aws.aws_session import AWS_ERRORS, AwsSession, ClientError, code, listed, sentence
-from .configuration_rules import ENGINE_NETWORKS
+from . import engine
 from .interface_endpoints import AVAILABLE, INTERFACE, needed, service_names
 
 Found = Mapping[str, Any]
@@ -253,20 +253,20 @@ class ExistingNetwork:
             )
 
     def _ranges(self, vpc: Found, subnets: Sequence[Found]) -> None:
-        for block, owner in ENGINE_NETWORKS.items():
-            inside = [subnet for subnet in subnets if _overlap(subnet["CidrBlock"], block)]
+        for block, owner, setting in engine.networks(self._config):
+            inside = [subnet for subnet in subnets if block.overlaps(IPv4Network(subnet["CidrBlock"]))]
             if inside:
                 self.errors.append(
-                    f"The subnets {_ids(inside, 'SubnetId')} overlap {block}, used by {owner}: use subnets with other "
-                    "ranges."
+                    f"The subnets {_ids(inside, 'SubnetId')} overlap {block}, used by {owner}: set {setting} to other "
+                    "addresses, or use subnets with other ranges."
                 )
                 continue
             ranges = [association["CidrBlock"] for association in vpc.get("CidrBlockAssociationSet", [])]
             for cidr in ranges or [vpc["CidrBlock"]]:
-                if _overlap(cidr, block):
+                if block.overlaps(IPv4Network(cidr)):
                     self.warnings.append(
                         f"The range {cidr} of the VPC {vpc['VpcId']} overlaps {block}, used by {owner}: containers may "
-                        "not reach other hosts there."
+                        f"not reach other hosts there, unless you set {setting} to other addresses."
                     )
 
     def _ipv6(self, subnets: Sequence[Found]) -> None:
@@ -469,10 +469,6 @@ def _ids(found: Sequence[Found], key: str) -> str:
 
 def _subnets_named(subnets: Sequence[Found]) -> str:
     return f"the subnets {_ids(subnets, 'SubnetId')}"
-
-
-def _overlap(cidr: str, other: str) -> bool:
-    return ip_network(cidr).overlaps(ip_network(other))
 
 
 def _route(table: Found, destination: str) -> Found | None:

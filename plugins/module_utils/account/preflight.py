@@ -23,6 +23,7 @@ from . import (
     cloud_map_service,
     configuration_rules,
     disks,
+    engine,
     existing_network,
     hosted_zone,
     interface_endpoints,
@@ -75,7 +76,7 @@ class Preflight:
         # The rules refuse invalid names, and so does boto3.
         if configuration_rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
             self._collect(self._clashes)
-            self._collect(lambda: bucket.check_bucket(self._aws, self._names["bucket"]))
+            self._collect(self._bucket)
             self._collect(self._key)
         if self._config["autolock"]:
             self._collect(lambda: bucket.check_secret(self._aws, self._names["unlock_secret"]))
@@ -149,6 +150,10 @@ class Preflight:
             self._error(foreign)
         elif wanted.ipv6 and record.ipv6_unowned:
             self.warnings.append(record_rules.foreign_ipv6(wanted))
+
+    def _bucket(self) -> None:
+        bucket.check_bucket(self._aws, self._names["bucket"])
+        bucket.check_address_pool(self._aws, self._names["bucket"], self._config)
 
     def _key(self) -> None:
         self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])
@@ -455,7 +460,7 @@ def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
     config = {
         **config,
         "account_id": str(config["account_id"]),
-        "cluster_tags": _texts(config["cluster_tags"]),
+        "cluster_tags": configuration.texts(config["cluster_tags"]),
         "zones": config["zones"] or [],
         # The network's subnets decide about both.
         "vpc_cidr": config["vpc_cidr"] or (None if config["network"] else subnets.DEFAULT_RANGE),
@@ -478,7 +483,7 @@ def _settled_group(group: Mapping[str, Any]) -> dict[str, Any]:
         **group,
         "min": group["desired"] if group["min"] is None else group["min"],
         "max": most,
-        "labels": _texts(group["labels"]),
+        "labels": configuration.texts(group["labels"]),
         "warm_pool": pool and {"min": pool["min"], "max": most if pool["max"] is None else pool["max"]},
         # The rules refuse a volume without a device.
         "volumes": [
@@ -505,6 +510,7 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
     return {
         **config,
         "dns": dns,
+        "daemon": engine.daemon(config),
         "key_id": found.key_id,
         "partition": found.partition,
         "dns_suffix": found.dns_suffix,
@@ -543,18 +549,7 @@ def _complete_group(config: Mapping[str, Any], group: Mapping[str, Any], images:
 
 
 def _tag_texts(network: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _texts(network[key]) for key in ("vpc_tags", "subnet_tags")}
-
-
-def _texts(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Keys and values as strings. The rules refuse values that cannot be strings, such as lists."""
-    return {str(key): _text(value) for key, value in values.items()}
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, (int, float)) else value
+    return {key: configuration.texts(network[key]) for key in ("vpc_tags", "subnet_tags")}
 
 
 def _list(errors: Sequence[str]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, Iterator, Mapping, Sequence
 
 from ..aws import tags
 from ..aws.provision_error import ProvisionError
@@ -18,6 +18,19 @@ RESERVED_ADDRESSES = 5
 SPARE_BITS = 4
 # Suffix of the names of private subnets and their route tables.
 PRIVATE = "-private"
+
+
+def cidr_problems(name: str, text: str, *, ipv6: bool = False) -> Iterator[str]:
+    """A sentence if ``text``, a value of the key ``name``, is not a CIDR block."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        yield f"{name} has '{text}', which is not a CIDR block such as 10.20.0.0/16."
+        return
+    if "/" not in text or str(network) != text:
+        yield f"{name} has '{text}', which is not the start of a CIDR block; did you mean '{network}'?"
+    elif network.version == 6 and not ipv6:
+        yield f"{name} has '{text}', but only IPv4 blocks are supported."
 
 
 @dataclass(frozen=True)

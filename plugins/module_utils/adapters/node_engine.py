@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from .._core.errors import SwarmError, Unavailable
 from .._core.join.cluster_record import ClusterRecord, InvalidClusterRecord, Memory
@@ -22,6 +22,7 @@ from .._core.join.ports import (
     Membership,
 )
 from .._core.parsing import whole
+from .._core.policy import Policy
 from . import files
 from .certificate import subject
 from .commands import Commands
@@ -69,15 +70,17 @@ class DockerEngine(EngineApi):
         url: str = SOCKET,
         unfinished: Path = UNFINISHED,
         commands: Optional[Commands] = None,
+        policy: Optional[Callable[[], Policy]] = None,
     ) -> None:
         """``address`` is the private IPv4 address at which other nodes reach this node.
 
-        ``commands`` runs commands on this host, to restart the engine before it joins if that is necessary.
+        ``commands`` runs commands on this host, to restart the engine before it joins if that is necessary. ``policy``
+        reads the address pool of a new swarm; without it the pool is Docker's own.
 
         Raises SwarmError if the SDK is missing.
         """
         super().__init__(url, _SECONDS)
-        self.address, self._unfinished, self._commands = address, unfinished, commands
+        self.address, self._unfinished, self._commands, self._policy = address, unfinished, commands, policy
 
     def membership(self) -> Membership:
         with self._asked("tell its state"):
@@ -133,6 +136,11 @@ class DockerEngine(EngineApi):
             raise Unavailable(f"{path} cannot be written: {error.strerror}") from error
 
     def init(self, made_by: str) -> None:
+        pool: Dict[str, Any] = {}
+        if self._policy is not None:
+            policy = self._policy()
+            if policy.address_pool:
+                pool = {"default_addr_pool": list(policy.address_pool), "subnet_size": policy.subnet_size}
         with self._asked("initialise a swarm"):
             self._forget_networks()
             api = self._api
@@ -140,6 +148,7 @@ class DockerEngine(EngineApi):
                 advertise_addr=self.address,
                 listen_addr=f"{self.address}:{PORT}",
                 swarm_spec=api.create_swarm_spec(labels={MADE_BY: made_by}),
+                **pool,
             )
 
     def unlock(self, key: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Callable, Optional
 from .._core.join.join_decision import Me
 from .._core.join.joiner import Joiner
 from .._core.join.ports import Clock, Reporter
+from .._core.policy import Policy
 from ..aws.aws_session import AwsSession
 from .commands import Commands
 from .instances import Ec2Instances
@@ -32,11 +33,12 @@ def joiner(
     Raises SwarmError if an SDK is missing, Unavailable if the metadata service does not answer."""
     identity = Metadata().identity()
     aws = AwsSession.on_node(region, alive)
+    store = S3Store(aws, bucket, UnlockKeys(aws, cluster))
     return Joiner(
         Me(cluster, identity.instance, role),
-        S3Store(aws, bucket, UnlockKeys(aws, cluster)),
+        store,
         Ec2Instances(aws, cluster),
-        DockerEngine(identity.private_address, commands=commands),
+        DockerEngine(identity.private_address, commands=commands, policy=lambda: Policy.read(store.policy())),
         clock,
         report,
     )

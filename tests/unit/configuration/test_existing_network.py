@@ -344,7 +344,14 @@ def test_a_vpc_that_resolves_no_names_is_refused(world: Account, public: Existin
 @pytest.mark.parametrize("cidr", ["10.0.0.0/16", "172.17.0.0/16"])
 def test_subnets_in_dockers_address_pools_are_refused(world: Account, cidr: str) -> None:
     theirs = existing_vpc(world.aws.client("ec2"), cidr=cidr)
-    assert f" overlap {cidr}, used by " in error(world, **theirs.variables())
+    said = error(world, **theirs.variables())
+    assert f" overlap {cidr}, used by " in said
+    assert " to other addresses, or use subnets with other ranges." in said
+
+
+def test_the_range_of_awss_console_is_accepted_with_another_pool(world: Account) -> None:
+    theirs = existing_vpc(world.aws.client("ec2"), cidr="10.0.0.0/16")
+    assert look(world, swarm_address_pool=["172.30.0.0/16"], **theirs.variables())[1:] == ([], [])
 
 
 def test_a_vpc_with_other_ranges_in_dockers_pools_is_a_warning(world: Account) -> None:
@@ -353,7 +360,7 @@ def test_a_vpc_with_other_ranges_in_dockers_pools_is_a_warning(world: Account) -
     ec2.associate_vpc_cidr_block(VpcId=theirs.vpc, CidrBlock="10.0.0.0/20")
     assert warning(world, **theirs.variables()) == (
         f"The range 10.0.0.0/20 of the VPC {theirs.vpc} overlaps 10.0.0.0/16, used by the swarm's first overlay "
-        "networks: containers may not reach other hosts there."
+        "networks: containers may not reach other hosts there, unless you set swarm_address_pool to other addresses."
     )
 
 

@@ -110,6 +110,26 @@ def taken(aws_account: Account) -> Account:
     return aws_account
 
 
+def test_another_address_pool_than_the_swarm_has_is_refused(aws_account: Account) -> None:
+    s3, where = aws_account.aws.client("s3"), {"Bucket": "example-swarm-123456789012-eu-west-1"}
+    s3.create_bucket(**where, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    pool = {"swarm_address_pool": ["172.30.0.0/16"], "swarm_subnet_size": 26}
+    try:
+        check(aws_account, **pool)
+        s3.put_object(**where, Key="policy.json", Body=b'{"address_pool": ["172.30.0.0/16"], "subnet_size": 26}')
+        check(aws_account, **pool)
+        assert refusal(aws_account, swarm_address_pool=["10.0.0.0/8"]) == (
+            "swarm_address_pool is 10.0.0.0/8 with networks of the size /24, but the cluster's swarm has 172.30.0.0/16 "
+            "with /26, which cannot be changed: restore the values, or create another cluster."
+        )
+        s3.put_object(**where, Key="policy.json", Body=b"{}")
+        check(aws_account)
+        assert "the cluster's swarm has 10.0.0.0/8 with /24" in refusal(aws_account, **pool)
+        s3.delete_object(**where, Key="policy.json")
+    finally:
+        s3.delete_bucket(**where)
+
+
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_record_that_is_somebody_elses_is_refused(taken: Account, name: str) -> None:
     record = name.removeprefix("_swarm-aws.")

@@ -261,7 +261,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
         (managers(user_data="#!" + "x" * 6143), "user_data has 6145 bytes, but the maximum is 6144."),
         (
             managers(volumes=[{"label": "data", "size": 50}], user_data="#!" + "x" * 4095),
-            "user_data has 4097 bytes, but the maximum in a group with volumes is 4096.",
+            "user_data has 4097 bytes, but the maximum beside 2048 for volumes and the engine is 4096.",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import Unavailable
 from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import JoinPending, JoinRefused, Membership
+from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.commands import Commands
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_engine import MADE_BY, DockerEngine
 from docker.errors import APIError
@@ -98,6 +99,22 @@ def test_a_new_swarm_has_its_founders_label_and_private_address(tmp_path: Path) 
             "swarm_spec": {"labels": {MADE_BY: "demo/i-1"}},
         }
     ]
+
+
+def test_a_new_swarm_has_the_address_pool_of_the_policy(tmp_path: Path) -> None:
+    api, policy = Api(tmp_path), Policy("demo", {}, address_pool=("172.30.0.0/16",), subnet_size=26)
+    made = DockerEngine("10.0.0.1", unfinished=tmp_path / "joining", policy=lambda: policy)
+    made._connected = api
+    made.init("demo/i-1")
+    assert (api.told[0]["default_addr_pool"], api.told[0]["subnet_size"]) == (["172.30.0.0/16"], 26)
+
+
+def test_a_swarm_that_is_revived_keeps_the_pool_in_its_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api(tmp_path)
+    monkeypatch.setattr("docker.APIClient", lambda **_: api)
+    engine(api).revive()
+    assert api.told[0]["force_new_cluster"]
+    assert "default_addr_pool" not in api.told[0]
 
 
 @pytest.mark.parametrize("join", [False, True])

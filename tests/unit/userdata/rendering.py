@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from email.message import Message
 from functools import cache
@@ -19,6 +20,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import resource_names
+from ansible_collections.swarm.aws.plugins.module_utils.account.engine import daemon
 
 from lab import packages
 
@@ -29,9 +31,9 @@ DIGEST = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
 OPERATING_SYSTEMS = ("debian13", "amazonlinux2023", "ubuntu2404")
 
 
-def user_data(node_os: str, **group: Any) -> str:
-    """The user data of a group of managers with the given keys."""
-    return ansible().submit(_render, node_os, group).result()
+def user_data(node_os: str, cluster: Mapping[str, Any] | None = None, **group: Any) -> str:
+    """The user data of a group of managers with the given keys, of a cluster with some keys changed."""
+    return ansible().submit(_render, node_os, cluster or {}, group).result()
 
 
 @cache
@@ -42,7 +44,7 @@ def ansible() -> ProcessPoolExecutor:
     )
 
 
-def _render(node_os: str, group: dict[str, Any]) -> str:
+def _render(node_os: str, cluster: Mapping[str, Any], group: dict[str, Any]) -> str:
     loader = DataLoader()
     variables: dict[str, Any] = {}
     for name in ("defaults/main.yml", "vars/main.yml", f"vars/{node_os}.yml"):
@@ -58,6 +60,10 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
             "session_manager": True,
             "logs": {"retention_days": 30, "mib_per_day": 100},
             "names": resource_names("example", "123456789012", "eu-west-1"),
+            "engine": "distribution",
+            "engine_version": None,
+            "daemon": daemon({"daemon_options": {}}),
+            **cluster,
         },
         "group": {"name": "manager", "role": "manager", "volumes": [], "user_data": "", **group},
     }

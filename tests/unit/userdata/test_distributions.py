@@ -38,7 +38,8 @@ def version(text: str) -> tuple[int, ...]:
 
 @every_os
 def test_the_distribution_has_every_package(node_os: str) -> None:
-    assert {*asked(node_os)["packages"], "e2fsprogs"} <= offered()[node_os].keys()
+    packages = asked(node_os)
+    assert {*packages["packages"], *packages["engine_packages"], "e2fsprogs"} <= offered()[node_os].keys()
 
 
 @every_os
@@ -55,7 +56,6 @@ def test_the_engine_and_the_sdks_have_what_the_agent_needs(node_os: str) -> None
     for sdk in ("boto3", "docker"):
         if f"python3-{sdk}" in packages:
             versions.setdefault(sdk, found[f"python3-{sdk}"][0])
-    (engine,) = {"docker", "docker.io"} & set(packages)
-    versions["engine"] = found[engine][0]
+    versions["engine"] = found[asked(node_os)["engine_packages"][0]][0]
 
     assert {name for name in NEEDED if version(versions[name]) < version(NEEDED[name])} == set()

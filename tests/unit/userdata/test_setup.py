@@ -44,7 +44,8 @@ exit 100
 # The programs on an image with all packages, and the packages that a bare instance lacks.
 READY = {"dpkg-query": "echo installed", "rpm": "true", "docker": "echo ' swarm.aws.instance=i-0'"}
 BARE = {**READY, "dpkg-query": "exit 1", "rpm": "exit 1"}
-OTHERS = ("usermod", "systemctl", "apt-get", "dnf", "dpkg", "sleep")
+OTHERS = ("journalctl", "usermod", "systemctl", "apt-get", "apt-helper", "dnf", "dpkg", "sleep")
+KEY = "1500c1f56fa9e26b9b8f42452a553675796ade0807cdce11975eb98170b3a570"
 
 
 class Ended(NamedTuple):
@@ -55,8 +56,12 @@ class Ended(NamedTuple):
     printed: str
 
 
-def run(node_os: str, folder: Path, programs: dict[str, str], *, venv: bool = True, **group: object) -> Ended:
-    """Run the script. With ``venv`` the agent's virtual environment is there and complete."""
+def run(node_os: str, folder: Path, programs: dict[str, str], *, venv: bool = True, engine: str = "") -> Ended:
+    """Run the script. With ``venv`` the agent's virtual environment is there and complete.
+
+    Files of apt are in the folder ``apt``.
+    """
+    (folder / "apt/sources.list.d").mkdir(parents=True)
     log = folder / "log"
     programs = {"python3": PYTHON, "python3-of-venv": VENV, **programs}
     for name in {*OTHERS, *programs}:
@@ -68,7 +73,9 @@ def run(node_os: str, folder: Path, programs: dict[str, str], *, venv: bool = Tr
         python.parent.mkdir(parents=True)
         shutil.copy(folder / "python3-of-venv", python)
         python.with_name("python3-has-packages").touch()
-    script = files(cloud_config(user_data(node_os, **group)))[f"{AGENT}/setup"].replace(AGENT, f"{folder}/agent")
+    script = files(cloud_config(user_data(node_os, {"engine": engine or "distribution"})))[f"{AGENT}/setup"]
+    for place, there in ((AGENT, "agent"), ("/usr/lib/apt/apt-helper", "apt-helper"), ("/etc/apt", "apt")):
+        script = script.replace(place, f"{folder}/{there}")
     ended = subprocess.run(
         ["sh"], input=script, text=True, env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, timeout=30
     )
@@ -90,11 +97,77 @@ def test_no_package_is_installed_if_all_are_present(node_os: str, tmp_path: Path
 def test_missing_packages_are_installed_before_the_agent_starts(node_os: str, tmp_path: Path) -> None:
     code, calls, _printed = run(node_os, tmp_path, BARE)
 
-    manager = "dnf -q -y install docker" if node_os == "amazonlinux2023" else "apt-get -q -o DPkg::Lock::Timeout=120"
+    manager = "dnf -q -y install" if node_os == "amazonlinux2023" else "apt-get -q -o DPkg::Lock::Timeout=120"
     (installed,) = [number for number, call in enumerate(calls) if call.startswith(manager)]
     (started,) = [number for number, call in enumerate(calls) if "swarm-agent.service" in call]
     assert code == 0
     assert installed < started
+    assert {"docker", "docker.io"} & set(calls[installed].split())
+
+
+@pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
+def test_an_engine_in_the_image_stays_as_it_is(node_os: str, tmp_path: Path) -> None:
+    code, calls, _printed = run(node_os, tmp_path, {**BARE, "dockerd": "true"})
+
+    (installed,) = [call for call in calls if " install " in call]
+    assert code == 0
+    assert "docker" not in installed.replace("python3-docker", "")
+
+
+@pytest.mark.parametrize(("node_os", "suite"), [("debian13", "debian trixie"), ("ubuntu2404", "ubuntu noble")])
+def test_dockers_packages_come_from_its_repository(node_os: str, suite: str, tmp_path: Path) -> None:
+    code, calls, _printed = run(node_os, tmp_path, BARE, engine="docker-ce")
+
+    url, key = f"https://download.docker.com/linux/{suite.split()[0]}", "/apt/keyrings/docker.asc"
+    downloaded = calls.index(f"apt-helper download-file {url}/gpg {key} SHA256:{KEY}")
+    (installed,) = [call for call in calls if " install " in call]
+    assert code == 0
+    assert downloaded < calls.index("apt-get -q update") < calls.index(installed)
+    assert installed.endswith(" docker-ce docker-ce-cli containerd.io")
+    assert (tmp_path / "apt/sources.list.d/docker.list").read_text().replace(str(tmp_path), "") == (
+        f"deb [signed-by={key}] https://download.docker.com/linux/{suite} stable\n"
+    )
+
+
+def test_a_key_with_another_checksum_is_not_used(tmp_path: Path) -> None:
+    clock = f"echo >> {tmp_path}/asked; echo $(($(wc -l < {tmp_path}/asked) * 600))"
+    programs = {**BARE, "apt-helper": "echo 'E: Hash Sum mismatch' >&2; exit 100", "date": clock}
+
+    code, calls, printed = run("debian13", tmp_path, programs, engine="docker-ce")
+
+    assert code == 1
+    assert "Hash Sum mismatch" in printed
+    assert not [call for call in calls if call.startswith("apt-get")]
+    assert not (tmp_path / "apt/sources.list.d/docker.list").exists()
+
+
+def test_an_image_with_all_packages_needs_no_repository(tmp_path: Path) -> None:
+    code, calls, _printed = run("debian13", tmp_path, {**READY, "dockerd": "true"}, engine="docker-ce")
+
+    assert code == 0
+    assert not [call for call in calls if call.startswith("apt")]
+
+
+def test_options_that_the_engine_refuses_are_told_before_it_starts(tmp_path: Path) -> None:
+    words = "unable to configure the Docker daemon with file /etc/docker/daemon.json: unknown: bogus"
+    validate = f'[ "$1" = --help ] && echo "      --validate  Validate" && exit; echo "{words}" >&2; exit 1'
+
+    code, calls, printed = run("debian13", tmp_path, {**READY, "dockerd": validate})
+
+    assert code == 1
+    assert f"swarm-setup: the engine refuses daemon_options: {words}\n" in printed
+    assert not [call for call in calls if "enable --now" in call]
+
+
+def test_an_engine_that_does_not_start_says_why(tmp_path: Path) -> None:
+    words = "failed to start daemon: failed to set log opts: unknown log opt 'bogus' for json-file log driver"
+    programs = {**READY, "systemctl": '[ "$*" != "enable --now docker" ]', "journalctl": f'echo "{words}"'}
+
+    code, calls, printed = run("debian13", tmp_path, programs)
+
+    assert code == 1
+    assert words in printed
+    assert not [call for call in calls if "swarm-agent.service" in call]
 
 
 @pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)

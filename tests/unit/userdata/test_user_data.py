@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import NODE_PYTHON
-from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules, disks
+from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules, disks, engine
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config, Logs
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
 
@@ -65,10 +65,37 @@ def test_the_schema_refuses_an_invalid_configuration() -> None:
     ],
     ids=["without volumes", "with all that there can be"],
 )
-def test_the_longest_user_data_is_within_ec2s_limit(node_os: str, volumes: list[dict[str, Any]], room: int) -> None:
-    text = user_data(node_os, name="g" * 31, volumes=volumes, user_data="#!/bin/sh\n" + "x" * (room - 10))
+@pytest.mark.parametrize("own", [{}, {"dns": ["192.0.2.1"] * 70}], ids=["our options", "many options"])
+def test_the_longest_user_data_is_within_ec2s_limit(
+    node_os: str, volumes: list[dict[str, Any]], room: int, own: dict[str, Any]
+) -> None:
+    kind = "distribution" if node_os == "amazonlinux2023" else engine.DOCKER_CE
+    config = {"engine": kind, "engine_version": "28.5.1", "daemon_options": own}
+    room -= engine.room(config)
+    cluster = {**config, "daemon": engine.daemon(config)}
+    text = user_data(node_os, cluster, name="g" * 31, volumes=volumes, user_data="#!/bin/sh\n" + "x" * (room - 10))
 
     assert len(text.encode()) <= 16384
+
+
+@every_os
+def test_the_engines_options_keep_their_own_double_braces(node_os: str) -> None:
+    options = {"log-opts": {"tag": "{{.Name}} {% of %} {# it #}"}, "registry-mirrors": ["https://mirror.example.com"]}
+    cluster = {"daemon": engine.daemon({"daemon_options": options})}
+    daemon = json.loads(files(cloud_config(user_data(node_os, cluster)))["/etc/docker/daemon.json"])
+
+    assert daemon["log-opts"] == {"max-size": "10m", "max-file": "5", **options["log-opts"]}
+    assert daemon["registry-mirrors"] == options["registry-mirrors"]
+    assert daemon["labels"][0] == "swarm.aws.instance=i-0123456789abcdef0"
+
+
+@pytest.mark.parametrize(("version", "pin"), [("28", "5:28.*"), ("28.5", "5:28.5.*"), ("28.5.1", "5:28.5.1-*")])
+def test_dockers_packages_are_pinned_to_the_version_and_its_repository(version: str, pin: str) -> None:
+    cluster = {"engine": engine.DOCKER_CE, "engine_version": version}
+    pins = files(cloud_config(user_data("debian13", cluster)))["/etc/apt/preferences.d/docker"].split("\n\n")
+
+    assert f"Pin: version {pin}" in pins[0]
+    assert pins[2].split("\n")[:3] == ["Package: *", "Pin: origin download.docker.com", "Pin-Priority: -1"]
 
 
 @every_os
@@ -95,9 +122,9 @@ def test_the_engine_waits_for_its_data_volumes_and_names_them(node_os: str) -> N
     ]
     told = [Volume(**load) for load in json.loads(written["/etc/swarm-agent/volumes.json"])]
     assert told == [Volume(volume["label"], volume["device"], volume["mount"]) for volume in VOLUMES]
-    engine = configparser.ConfigParser()
-    engine.read_string(written["/etc/systemd/system/docker.service.d/volumes.conf"])
-    assert engine["Unit"]["Requires"] == engine["Unit"]["After"] == "swarm-volumes.service"
+    docker = configparser.ConfigParser()
+    docker.read_string(written["/etc/systemd/system/docker.service.d/volumes.conf"])
+    assert docker["Unit"]["Requires"] == docker["Unit"]["After"] == "swarm-volumes.service"
     unit = configparser.ConfigParser(interpolation=None)
     unit.read_string(written["/etc/systemd/system/swarm-volumes.service"])
     assert unit["Service"]["ExecStart"].endswith("swarm-agent.pyz volumes")
@@ -188,7 +215,7 @@ def test_security_updates_are_automatic_and_reboots_are_not(node_os: str) -> Non
         updates = written["/etc/apt/apt.conf.d/52swarm-updates"]
         assert 'APT::Periodic::Unattended-Upgrade "1";' in updates
         assert 'Unattended-Upgrade::Automatic-Reboot "false";' in updates
-        assert '{ "docker.io$"; "containerd$"; "runc$"; };' in updates
+        assert '{ "docker.io$"; "docker-ce$"; "containerd$"; "containerd.io$"; "runc$"; };' in updates
 
 
 @every_os

@@ -1,8 +1,14 @@
-"""A cluster in a VPC that existed before: built, upgraded, its backup tested, and destroyed. The VPC never changes."""
+"""A cluster in a VPC that existed before: built, upgraded, its backup tested, and destroyed. The VPC never changes.
+
+The VPC is where Docker's own address pool begins, so the swarm has another pool; and the engine has options.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -12,13 +18,27 @@ from tests.lab.configured import Configuration, build, node_groups, unchanged
 from tests.lab.site import CLUSTER, Site
 from tests.unit.existing import ZONES, Existing, existing_vpc
 
+RANGE = "10.0.0.0/16"
+POOL, LOCAL_POOL = "172.30.0.0/16", "172.27.0.0/16"
+ENGINE: dict[str, Any] = {
+    "swarm_address_pool": [POOL],
+    "swarm_subnet_size": 26,
+    "daemon_options": {
+        "log-driver": "local",
+        "log-opts": {"max-size": "20m"},
+        "mtu": 1400,
+        "bip": "172.26.0.1/24",
+        "default-address-pools": [{"base": LOCAL_POOL, "size": 24}],
+        "default-network-opts": {"overlay": {"com.docker.network.driver.mtu": 1350}},
+    },
+}
 USER_DATA = "#cloud-config\n# the second template\n"
 
 
 @pytest.fixture(scope="module")
 def theirs(lab: Lab) -> Existing:
     """The VPC."""
-    return existing_vpc(lifecycle.client(lab, "ec2"))
+    return existing_vpc(lifecycle.client(lab, "ec2"), cidr=RANGE)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +48,7 @@ def site(lab: Lab, theirs: Existing, tmp_path_factory: pytest.TempPathFactory) -
 
     def inside(configuration: Configuration) -> Configuration:
         kept = {key: value for key, value in configuration.items() if key not in variables}
-        return {**kept, **{key: value for key, value in variables.items() if value is not None}}
+        return {**kept, **ENGINE, **{key: value for key, value in variables.items() if value is not None}}
 
     made = build(lab, tmp_path_factory.mktemp("network"), inside)
     assert theirs.described() == before
@@ -66,6 +86,43 @@ def test_nodes_in_an_existing_vpc_serve_the_page(site: Site, theirs: Existing) -
     run = site.playbook("playbooks/status.yml")
     assert run.code == 0, run.output[-4000:]
     assert all(zone in run.output for zone in ZONES)
+
+
+def docker(site: Site, instance: str, *words: str) -> Any:
+    """Docker's answer on a node, as JSON."""
+    return json.loads(site.must(instance, "docker", *words, "--format", "{{json .}}"))
+
+
+def subnet(network: dict[str, Any]) -> Any:
+    """The addresses of a network."""
+    return ip_network(network["IPAM"]["Config"][0]["Subnet"])
+
+
+def test_the_engines_have_the_options_and_the_swarm_the_pool(site: Site) -> None:
+    for instance in site.ids():
+        assert docker(site, instance, "info")["LoggingDriver"] == "local"
+        bridge, gateway = (docker(site, instance, "network", "inspect", name) for name in ("bridge", "docker_gwbridge"))
+        assert str(subnet(bridge)) == "172.26.0.0/24"
+        assert bridge["Options"]["com.docker.network.driver.mtu"] == "1400"
+        assert subnet(gateway).subnet_of(ip_network(LOCAL_POOL))
+    manager = site.managers()[0]
+    swarm = docker(site, manager, "info")["Swarm"]["Cluster"]
+    assert (swarm["DefaultAddrPool"], swarm["SubnetSize"]) == ([POOL], 26)
+    found = site.must(manager, "docker", "network", "ls", "--quiet", "--filter", "driver=overlay").split()
+    overlays = [docker(site, manager, "network", "inspect", identifier) for identifier in found]
+    assert "ingress" in [network["Name"] for network in overlays]
+    for network in overlays:
+        assert subnet(network).subnet_of(ip_network(POOL)) and subnet(network).prefixlen == 26
+
+
+def test_another_pool_is_refused_and_other_options_make_nodes_outdated(site: Site) -> None:
+    run = site.playbook("site.yml", "-e", json.dumps({"swarm_address_pool": ["172.31.0.0/16"]}))
+    assert run.code != 0
+    assert f"but the cluster's swarm has {POOL} with /26, which cannot be changed" in run.said
+    options = {"daemon_options": {**ENGINE["daemon_options"], "debug": True}}
+    run = site.playbook("playbooks/plan.yml", "-e", json.dumps(options))
+    assert run.code == 0, run.output[-4000:]
+    assert all(f"Outdated in the group {group}: " in run.said for group in ("manager", "worker"))
 
 
 def test_a_second_run_changes_nothing_and_the_plan_is_empty(site: Site) -> None:
