@@ -204,7 +204,7 @@ planned:
   returned: success
   type: list
   elements: str
-  sample: ["SyncRecord: update the DNS record www.example.com"]
+  sample: ["update the DNS record www.example.com: add 198.51.100.1"]
 awaited:
   description: What the leader's agent waits for.
   returned: success
@@ -238,6 +238,10 @@ last_actions:
     action:
       description: The kind of action.
       type: str
+    sentence:
+      description: What it did.
+      type: str
+      sample: drain the node of i-0123456789abcdef0
     resource:
       description: The resource that it changed.
       type: str

@@ -7,8 +7,7 @@ from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from . import dns, interruptions, node_matching, surge, target_groups
-from .actions import Action, SyncRecord
-from .change import Change
+from .actions import SyncRecord
 from .cluster import Cluster, Instance, Node, Record, ScalingGroup, Service
 from .decision import Decision
 from .policy import Policy
@@ -198,16 +197,11 @@ def _runs(found: Sequence[Service], node: str) -> List[Dict[str, Any]]:
 def outlook(decision: Decision) -> Dict[str, List[str]]:
     """The planned actions, the waits, and the notes."""
     return {
-        "planned": [sentence(action, action.change) for action in decision.actions],
+        "planned": [action.change.sentence for action in decision.actions],
         "awaited": list(decision.awaited),
         "refused": list(decision.refused),
         "notes": list(decision.notes),
     }
-
-
-def sentence(action: Action, change: Change) -> str:
-    """An action's kind and change."""
-    return f"{type(action).__name__}: {change.sentence}"
 
 
 def _leads_to(observed: Cluster, addresses: str) -> Dict[str, Optional[str]]:
