@@ -35,6 +35,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+health:
+  description:
+    - The state, V(healthy), V(changing), V(attention), V(unhealthy) or V(unknown), and a sentence about it.
+  returned: success
+  type: dict
+  sample: {state: healthy, sentence: "Healthy: 4 of 4 nodes, 15 of 15 tasks"}
 members:
   description: A row for every instance, and for every node without an instance. Missing values are null.
   returned: success
@@ -255,6 +261,7 @@ failures:
 from ..module_utils._core import report
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
+from ..module_utils._core.health import health
 from ..module_utils.adapters.swarm import manager_here
 from ..module_utils.aws.clock import aws_time
 from ..module_utils.verbs.on_manager import control_plane, run
@@ -276,8 +283,10 @@ def show(cluster):
         failures.append(str(error))
     if status.get("agents"):
         failures.append(f"From the acting agent: {status['agents']}")
-    decision = decide(observed, policy, aws_time.now())
+    now = aws_time.now()
+    decision = decide(observed, policy, now)
     return {
+        "health": health(observed, policy, decision, now),
         "members": report.members(observed, policy.dns.addresses if policy.dns else "public"),
         "groups": report.groups(groups),
         "outdated": report.outdated(observed, groups),

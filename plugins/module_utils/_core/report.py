@@ -150,7 +150,7 @@ def outdated(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
 
 
 def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) -> Dict[str, Any]:
-    """The whole view of a moment, with the tasks of each node and the progress of each removal."""
+    """The whole view of a moment, with each node's tasks, capacity, place in the record and removal."""
     joined = node_matching.join(observed)
     removals = interruptions.of(observed, joined, policy, now) if observed.instances is not None else {}
     rows = members(observed, policy.dns.addresses if policy.dns else "public")
@@ -158,6 +158,12 @@ def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) ->
     for row in rows:
         node, instance = nodes.get(row["node"]), row["instance"]
         row["runs"] = [] if node is None else _runs(observed.services or (), node.id)
+        row["capacity"] = None if node is None else _capacity(node, observed.services or ())
+        row["omitted"] = None
+        if policy.dns and observed.record and instance in joined.instances and not row["published"]:
+            row["omitted"] = dns.omission(
+                joined.instances[instance], node, policy, set(removals), observed.record, observed.services or ()
+            )
         why = removals.get(instance)
         row["going"] = None
         if why is not None:
@@ -192,6 +198,16 @@ def _runs(found: Sequence[Service], node: str) -> List[Dict[str, Any]]:
         for service in found
         if service.left_on(node)
     ]
+
+
+def _capacity(node: Node, found: Sequence[Service]) -> Dict[str, Optional[float]]:
+    """The node's CPUs and bytes of memory, and what the tasks on it reserve; None if not known."""
+    return {
+        "cpus": None if node.cpus is None else node.cpus / 1e9,
+        "cpus_reserved": sum(service.needs.cpus * service.wanted_on(node.id) for service in found) / 1e9,
+        "memory": node.memory,
+        "memory_reserved": sum(service.needs.memory * service.wanted_on(node.id) for service in found),
+    }
 
 
 def outlook(decision: Decision) -> Dict[str, List[str]]:

@@ -205,6 +205,7 @@ class FakeControlPlane:
         self.failures: list[SimpleNamespace] = []
         self.node, self.looks = WORKER, 0
         self.away = False
+        self.console = "https://eu-west-1.console.aws.amazon.com"
 
     def policy_or_last(self):
         return Policy("example", {"manager": Group("manager"), "worker": Group("worker")}), ""
@@ -249,6 +250,7 @@ def test_the_state_has_each_nodes_tasks_and_the_stage_of_its_removal():
     assert (going["why"], going["stage"]) == ("requested", "begun")
     assert moment["quorum"] == {"voters": 1, "reachable": 1, "needed": 1, "margin": 0}
     assert moment["last_actions"] == [{"action": "Cordon"}]
+    assert (moment["health"]["state"], moment["console"]) == ("changing", "https://eu-west-1.console.aws.amazon.com")
     assert json.loads(json.dumps(moment)) == moment
 
 

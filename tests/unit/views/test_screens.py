@@ -73,6 +73,7 @@ def test_the_screen_has_the_report_of_a_manager(tmp_path, view):
     if view == "managers":
         return
     for sentence in (
+        "Unhealthy: 2 of 2 nodes, 1 of 3 tasks; web runs 1 of 3 tasks",
         "DNS: www.example.com should point to 198.51.100.2, 198.51.100.3",
         "DNS: no instance of the cluster runs at 198.51.100.1",
         "Outdated: i-002, i-003",
