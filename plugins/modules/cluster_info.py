@@ -260,8 +260,8 @@ failures:
 
 from ..module_utils._core import report
 from ..module_utils._core.errors import SwarmError
-from ..module_utils._core.plan import decide
 from ..module_utils._core.health import health
+from ..module_utils._core.plan import decide
 from ..module_utils.adapters.swarm import manager_here
 from ..module_utils.aws.clock import aws_time
 from ..module_utils.verbs.on_manager import control_plane, run

@@ -13,9 +13,9 @@ from typing import Any, Callable, Dict, Mapping, Optional, TextIO
 from ansible_collections.swarm.aws.plugins.module_utils._core import report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.health import health
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
-from ansible_collections.swarm.aws.plugins.module_utils._core.health import health
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import ControlPlane
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.swarm import manager_here

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Needs, Service
-from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.health import health
+from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 
 from tests.unit.core.memory_cluster import POLICY, dead, gone, instance, node, observed, record
 
