@@ -104,7 +104,7 @@ def omission(
     """Why the record has no address of the instance, as a clause."""
     group, wanted = policy.groups.get(instance.group), policy.dns
     if wanted is None or group is None or not group.dns:
-        return f"the group {instance.group} is not in the record"
+        return f"dns is false for the group {instance.group}"
     if node is None:
         return "it has not joined the swarm"
     if instance.id in removing:

@@ -120,7 +120,7 @@ def rows(seen):
     ("instance_changes", "node_changes", "reason"),
     [
         ({}, {}, "it will be added"),
-        ({"group": "worker"}, {}, "the group worker is not in the record"),
+        ({"group": "worker"}, {}, "dns is false for the group worker"),
         ({"public_address": None}, {}, "it has no public address"),
         ({"lifecycle": "Standby"}, {}, "it is not in service"),
         ({}, {"availability": "drain"}, "it is drained"),
