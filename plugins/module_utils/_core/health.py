@@ -24,7 +24,8 @@ def health(observed: Cluster, policy: Policy, decision: Decision, now: float) ->
     removals = interruptions.of(observed, joined, policy, now)
     living = [instance for instance in observed.instances if not instance.gone and not instance.warmed]
     kept = [instance for instance in living if instance.id not in removals]
-    away, joining = [], []
+    away: List[str] = []
+    joining: List[str] = []
     for instance in kept:
         node = joined.node_of.get(instance.id)
         if node is None or not (node.ready or node.unconfirmed):
