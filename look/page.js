@@ -311,6 +311,7 @@ moments.onmessage = (event) => {
   const { moment, ...link } = JSON.parse(event.data);
   ({ lost, connecting } = link);
   updatedAt = Date.now();
+  if (moment) moment.health ??= { state: "unknown", sentence: `Unknown: the agent ${moment.version} is older than this page, run site.yml` };
   if (moment && moment.at !== latest?.at) draw(moment);
   showLink(latest);
 };

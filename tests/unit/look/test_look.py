@@ -210,12 +210,13 @@ WEB = Service("s1", "web", replicas=3, healthy={"n1": 1, "n2": 2}, starting={"n1
 class FakeControlPlane:
     """The control plane of a cluster in memory; also its swarm, observer and fleet."""
 
+    console: str | None = "https://eu-west-1.console.aws.amazon.com"
+
     def __init__(self) -> None:
         self.swarm = self.observer = self.fleet = self
         self.failures: list[SimpleNamespace] = []
         self.node, self.looks = WORKER, 0
         self.away = False
-        self.console = "https://eu-west-1.console.aws.amazon.com"
 
     def policy_or_last(self):
         return Policy("example", {"manager": Group("manager"), "worker": Group("worker")}), ""

@@ -20,8 +20,6 @@ from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import (
     ScalingGroup,
     Service,
 )
-from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config
 from ansible_collections.swarm.aws.runtime.swarm_agent.look import ClusterView
 
 from lab.waiting import until
@@ -29,6 +27,7 @@ from look.hub import Hub
 from look.server import Server
 from tests.lab.browser import Browser, browser
 from tests.unit.core import memory_cluster
+from tests.unit.look.test_look import CONFIG, FakeControlPlane
 
 pytestmark = [
     pytest.mark.real("a browser: the page's layout and its scripts"),
@@ -131,14 +130,11 @@ ACTIONS = [
 ]
 
 
-class FakeControlPlane:
-    """The control plane of a cluster in memory; also its swarm, observer and fleet."""
-
-    console: str | None = "https://eu-west-1.console.aws.amazon.com"
+class SeenControlPlane(FakeControlPlane):
+    """The control plane of a cluster that was observed."""
 
     def __init__(self, seen: Cluster) -> None:
-        self.swarm = self.observer = self.fleet = self
-        self.failures: list[SwarmError] = []
+        super().__init__()
         self.seen = seen
 
     def policy_or_last(self) -> Any:
@@ -161,12 +157,11 @@ class FakeControlPlane:
         return {"at": at(2), "version": "0.1.0", "last_actions": actions}
 
 
-def told(seen: Cluster, console: str | None = FakeControlPlane.console) -> dict[str, Any]:
+def told(seen: Cluster, console: str | None = SeenControlPlane.console) -> dict[str, Any]:
     """The document of a manager."""
-    control_plane = FakeControlPlane(seen)
+    control_plane = SeenControlPlane(seen)
     control_plane.console = console
-    config = Config("example", "eu-west-1", "1", "bucket", "manager", "manager")
-    return ClusterView(control_plane, config, "node2", now=lambda: NOW).look()  # type: ignore[arg-type]
+    return ClusterView(control_plane, CONFIG, "node2", now=lambda: NOW).look()  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +228,15 @@ def test_the_page_shows_a_healthy_cluster(driven: Browser, hub: Hub) -> None:
 def test_an_endpoint_that_is_not_awss_has_no_console(driven: Browser, hub: Hub) -> None:
     show(driven, hub, told(WELL, console=None))
     assert driven.execute_script("return document.querySelectorAll('a.console').length") == 0
+
+
+def test_an_older_agent_is_named(driven: Browser, hub: Hub) -> None:
+    moment = told(WELL)
+    del moment["health"]
+    for row in moment["members"]:
+        del row["capacity"], row["omitted"]
+    hub.tell(moment)
+    until("the page to say so", lambda: "is older than this page" in text(driven, "#health"), seconds=60)
 
 
 def test_an_id_is_copied(driven: Browser, hub: Hub) -> None:
