@@ -77,7 +77,7 @@ class Link(threading.Thread):
         """Store a manager's documents until it falls silent. Returns whether there were any."""
         if self._over.is_set():
             return False
-        self._hub.lost(f"Connecting to {name}")
+        self._hub.connect(name)
         self._process = subprocess.Popen(
             ["/bin/bash", "-c", f"exec {command(shell)}"],
             stdin=subprocess.DEVNULL,

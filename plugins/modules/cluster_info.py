@@ -35,6 +35,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+health:
+  description:
+    - The state, V(healthy), V(changing), V(attention), V(unhealthy) or V(unknown), and a sentence about it.
+  returned: success
+  type: dict
+  sample: {state: healthy, sentence: "Healthy: 4 of 4 nodes, 15 of 15 tasks"}
 members:
   description: A row for every instance, and for every node without an instance. Missing values are null.
   returned: success
@@ -207,7 +213,7 @@ planned:
   returned: success
   type: list
   elements: str
-  sample: ["SyncRecord: update the DNS record www.example.com"]
+  sample: ["update the DNS record www.example.com: add 198.51.100.1"]
 awaited:
   description: What the leader's agent waits for.
   returned: success
@@ -241,6 +247,10 @@ last_actions:
     action:
       description: The kind of action.
       type: str
+    sentence:
+      description: What it did.
+      type: str
+      sample: drain the node of i-0123456789abcdef0
     resource:
       description: The resource that it changed.
       type: str
@@ -253,6 +263,7 @@ failures:
 
 from ..module_utils._core import report
 from ..module_utils._core.errors import SwarmError
+from ..module_utils._core.health import health
 from ..module_utils._core.plan import decide
 from ..module_utils.adapters.swarm import manager_here
 from ..module_utils.aws.clock import aws_time
@@ -275,8 +286,10 @@ def show(cluster):
         failures.append(str(error))
     if status.get("agents"):
         failures.append(f"From the acting agent: {status['agents']}")
-    decision = decide(observed, policy, aws_time.now())
+    now = aws_time.now()
+    decision = decide(observed, policy, now)
     return {
+        "health": health(observed, policy, decision, now),
         "members": report.members(observed, policy.dns.addresses if policy.dns else "public"),
         "groups": report.groups(groups),
         "outdated": report.outdated(observed, groups),

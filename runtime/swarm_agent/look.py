@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, TextIO
 from ansible_collections.swarm.aws.plugins.module_utils._core import report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import Cluster
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
+from ansible_collections.swarm.aws.plugins.module_utils._core.health import health
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.control_plane import ControlPlane
@@ -59,7 +60,13 @@ class ClusterView:
     ) -> None:
         """``node`` is this manager's ID in the swarm."""
         self._control_plane, self._now = control_plane, now
-        self._head = {"cluster": config.cluster, "region": config.region, "told_by": node, "version": VERSION}
+        self._head = {
+            "cluster": config.cluster,
+            "region": config.region,
+            "console": control_plane.console,
+            "told_by": node,
+            "version": VERSION,
+        }
         self._policy: Optional[Policy] = None
         self._seen: Optional[Cluster] = None
         self._looked_at: Optional[float] = None
@@ -82,6 +89,7 @@ class ClusterView:
         return {
             "at": datetime.fromtimestamp(now, timezone.utc).isoformat(timespec="milliseconds"),
             **self._head,
+            "health": health(observed, policy, decision, now),
             **report.moment(observed, policy, decision, now),
             "groups": self._groups,
             "outdated": self._outdated,

@@ -196,6 +196,7 @@ class Loop:
                 {
                     "at": self._wall().isoformat(timespec="seconds"),
                     "action": name,
+                    "sentence": change.sentence,
                     "resource": change.resource,
                     "before": change.before,
                     "after": change.after,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -38,6 +39,7 @@ class Browser(webdriver.Chrome):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         super().__init__(options=options, service=Service(shutil.which("chromedriver")))
+        self.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
         # axe-core is slow on a busy machine.
         self.set_script_timeout(180)
 
@@ -66,9 +68,11 @@ class Browser(webdriver.Chrome):
         return [json.dumps(entry) for entry in self.get_log("browser")]
 
     def picture(self, path: Path) -> None:
-        """Write a screenshot."""
+        """Write a picture of the whole page."""
+        clip = {**self.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"], "scale": 1}
+        taken = self.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self.get_screenshot_as_png())
+        path.write_bytes(base64.b64decode(taken["data"]))
 
 
 @contextlib.contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Mapping, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import ClassVar, Collection, Mapping, Optional, Tuple
 
 from . import node_labels
 from .change import Change
@@ -80,7 +80,9 @@ class SetAvailability(OnNode):
 
     @property
     def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"availability": self.availability}, {"availability": self.wanted})
+        what = f"node of {self.instance}"
+        words = f"{type(self).__name__.lower()} the {what}"
+        return Change(what, {"availability": self.availability}, {"availability": self.wanted}, words)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ class Promote(OnNode):
 
     @property
     def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"role": "worker"}, {"role": "manager"})
+        what = f"node of {self.instance}"
+        return Change(what, {"role": "worker"}, {"role": "manager"}, f"promote the {what}")
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,9 @@ class Demote(OnNode):
 
     @property
     def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"role": "manager"}, {"role": "worker", "because": self.reason})
+        what = f"node of {self.instance}"
+        after = {"role": "worker", "because": self.reason}
+        return Change(what, {"role": "manager"}, after, f"demote the {what}: {self.reason}")
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,9 @@ class Delete(OnNode):
 
     @property
     def change(self) -> Change:
-        return Change(f"node of {self.instance}", {"id": self.node, "deleted because": self.reason}, None)
+        what = f"node of {self.instance}"
+        before = {"id": self.node, "deleted because": self.reason}
+        return Change(what, before, None, f"delete the {what}: {self.reason}")
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,8 @@ class SetReplicas(Action):
     def change(self) -> Change:
         if self.wanted == self.replicas:
             return _relabelled(f"labels of the service {self.name}", self.before, self.after)
-        return Change(f"service {self.name}", {"replicas": self.replicas}, {"replicas": self.wanted})
+        words = f"scale the service {self.name} from {self.replicas} to {self.wanted}"
+        return Change(f"service {self.name}", {"replicas": self.replicas}, {"replicas": self.wanted}, words)
 
 
 @dataclass(frozen=True)
@@ -182,9 +190,14 @@ class CompleteLifecycle(OnInstance):
 
     @property
     def change(self) -> Change:
-        return Change(
-            f"lifecycle of {self.instance}", {"state": self.lifecycle}, {"hook": self.hook, "result": self.result}
-        )
+        if "Terminating" in self.lifecycle:
+            words = f"let {self.instance} terminate"
+        elif self.result == "ABANDON":
+            words = f"abandon the launch of {self.instance}"
+        else:
+            words = f"complete the launch of {self.instance}"
+        after = {"hook": self.hook, "result": self.result}
+        return Change(f"lifecycle of {self.instance}", {"state": self.lifecycle}, after, words)
 
 
 @dataclass(frozen=True)
@@ -201,6 +214,7 @@ class Terminate(OnInstance):
             f"lifecycle of {self.instance}",
             {"state": "InService"},
             {"state": "Terminating", "desired capacity": "as before" if self.replace else "one less"},
+            f"terminate {self.instance} {'and replace it' if self.replace else 'without a replacement'}",
         )
 
 
@@ -213,7 +227,10 @@ class Heartbeat(OnInstance):
     @property
     def change(self) -> Change:
         return Change(
-            f"lifecycle of {self.instance}", {"state": "Terminating:Wait"}, {"hook": self.hook, "heartbeat": ""}
+            f"lifecycle of {self.instance}",
+            {"state": "Terminating:Wait"},
+            {"hook": self.hook, "heartbeat": ""},
+            f"keep {self.instance} waiting at its lifecycle hook",
         )
 
 
@@ -287,7 +304,8 @@ class SetLock(Action):
 
     @property
     def change(self) -> Change:
-        return Change("lock of the managers' state", {"locked": not self.wanted}, {"locked": self.wanted})
+        words = f"turn the lock of the managers' state {'on' if self.wanted else 'off'}"
+        return Change("lock of the managers' state", {"locked": not self.wanted}, {"locked": self.wanted}, words)
 
 
 @dataclass(frozen=True)
@@ -298,7 +316,7 @@ class KeepKey(Action):
 
     @property
     def change(self) -> Change:
-        return Change("kept unlock key", {"key": "not the engine's"}, {"key": "current"})
+        return Change("kept unlock key", {"key": "not the engine's"}, {"key": "current"}, "store the unlock key")
 
 
 @dataclass(frozen=True)
@@ -329,7 +347,9 @@ class SyncRecord(Action):
 
     @property
     def change(self) -> Change:
-        return Change(f"{self.what} {self.name}", None if self.before.absent else self.before.shown, self.after.shown)
+        change = Change(f"{self.what} {self.name}", None if self.before.absent else self.before.shown, self.after.shown)
+        present, wanted = set(self.before.addresses), set(self.addresses)
+        return _detailed(change, {"add": wanted - present, "withdraw": present - wanted})
 
 
 @dataclass(frozen=True)
@@ -345,7 +365,8 @@ class SyncTargets(Action):
     def change(self) -> Change:
         before = {**dict.fromkeys(self.register, "no target"), **dict.fromkeys(self.deregister, "target")}
         after = {**dict.fromkeys(self.register, "target"), **dict.fromkeys(self.deregister, "no target")}
-        return Change(f"target group {self.target_group.split('/')[-2]}", before, after)
+        change = Change(f"target group {self.target_group.split('/')[-2]}", before, after)
+        return _detailed(change, {"register": self.register, "deregister": self.deregister})
 
 
 def _relabelled(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> Change:
@@ -355,3 +376,9 @@ def _relabelled(what: str, before: Mapping[str, str], after: Mapping[str, str]) 
         {key: before[key] for key in differing if key in before},
         {key: after[key] for key in differing if key in after},
     )
+
+
+def _detailed(change: Change, parts: Mapping[str, Collection[str]]) -> Change:
+    """The change with the values that it adds and takes away in its sentence."""
+    named = [f"{verb} {', '.join(sorted(values))}" for verb, values in parts.items() if values]
+    return replace(change, words=f"{change.sentence}: {', '.join(named)}") if named else change

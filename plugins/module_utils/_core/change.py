@@ -15,10 +15,14 @@ class Change:
     resource: str
     before: State
     after: State
+    # Better words than the usual ones; empty for these.
+    words: str = ""
 
     @property
     def sentence(self) -> str:
         """Such as ``create the bucket example``."""
+        if self.words:
+            return self.words
         verb = "create" if self.before is None else "delete" if self.after is None else "update"
         return f"{verb} the {self.resource}"
 

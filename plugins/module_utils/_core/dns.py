@@ -9,7 +9,7 @@ Cloud Map publishes them with multivalue answer routing.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Iterable, List, Sequence, Tuple
+from typing import AbstractSet, Iterable, List, Optional, Sequence, Tuple
 
 from . import actions as act
 from . import node_labels, placement
@@ -91,6 +91,34 @@ def addresses(
     by_ipv4 = [nodes for nodes in ranked if any(_has_ipv4(own) for own in nodes)]
     best = next((nodes for nodes in (*by_ipv4, *ranked) if nodes), [])
     return tuple(sorted({address for own in (*best, *serving) for address in own}))
+
+
+def omission(
+    instance: Instance,
+    node: Optional[Node],
+    policy: Policy,
+    removing: AbstractSet[str],
+    present: Record,
+    services: Sequence[Service],
+) -> str:
+    """Why the record has no address of the instance, as a clause."""
+    group, wanted = policy.groups.get(instance.group), policy.dns
+    if wanted is None or group is None or not group.dns:
+        return f"dns is false for the group {instance.group}"
+    if node is None:
+        return "it has not joined the swarm"
+    if instance.id in removing:
+        return "it is being removed"
+    if not of(instance, wanted, present):
+        return f"it has no {wanted.addresses} address"
+    if not instance.in_service:
+        return "it is not in service"
+    if node.availability == "drain":
+        return "it is drained"
+    if not node.ready:
+        return f"its node is {'unreachable' if node.state == 'ready' else node.state}"
+    missing = _unanswered(node, services)
+    return f"{' and '.join(missing)} does not run on it" if missing else "it will be added"
 
 
 def failing(node: Node, services: Sequence[Service]) -> List[str]:

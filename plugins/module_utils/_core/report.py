@@ -7,8 +7,7 @@ from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from . import dns, interruptions, node_matching, surge, target_groups
-from .actions import Action, SyncRecord
-from .change import Change
+from .actions import SyncRecord
 from .cluster import Cluster, Instance, Node, Record, ScalingGroup, Service
 from .decision import Decision
 from .policy import Policy
@@ -154,7 +153,7 @@ def outdated(observed: Cluster, found: Sequence[ScalingGroup]) -> List[str]:
 
 
 def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) -> Dict[str, Any]:
-    """The whole view of a moment, with the tasks of each node and the progress of each removal."""
+    """The whole view of a moment, with each node's tasks, capacity, place in the record and removal."""
     joined = node_matching.join(observed)
     removals = interruptions.of(observed, joined, policy, now) if observed.instances is not None else {}
     rows = members(observed, policy.dns.addresses if policy.dns else "public")
@@ -162,6 +161,12 @@ def moment(observed: Cluster, policy: Policy, decision: Decision, now: float) ->
     for row in rows:
         node, instance = nodes.get(row["node"]), row["instance"]
         row["runs"] = [] if node is None else _runs(observed.services or (), node.id)
+        row["capacity"] = None if node is None else _capacity(node, observed.services or ())
+        row["omitted"] = None
+        if policy.dns and observed.record and instance in joined.instances and not row["published"]:
+            row["omitted"] = dns.omission(
+                joined.instances[instance], node, policy, set(removals), observed.record, observed.services or ()
+            )
         why = removals.get(instance)
         row["going"] = None
         if why is not None:
@@ -198,19 +203,24 @@ def _runs(found: Sequence[Service], node: str) -> List[Dict[str, Any]]:
     ]
 
 
+def _capacity(node: Node, found: Sequence[Service]) -> Dict[str, Optional[float]]:
+    """The node's CPUs and bytes of memory, and what the tasks on it reserve; None if not known."""
+    return {
+        "cpus": None if node.cpus is None else node.cpus / 1e9,
+        "cpus_reserved": sum(service.needs.cpus * service.wanted_on(node.id) for service in found) / 1e9,
+        "memory": node.memory,
+        "memory_reserved": sum(service.needs.memory * service.wanted_on(node.id) for service in found),
+    }
+
+
 def outlook(decision: Decision) -> Dict[str, List[str]]:
     """The planned actions, the waits, and the notes."""
     return {
-        "planned": [sentence(action, action.change) for action in decision.actions],
+        "planned": [action.change.sentence for action in decision.actions],
         "awaited": list(decision.awaited),
         "refused": list(decision.refused),
         "notes": list(decision.notes),
     }
-
-
-def sentence(action: Action, change: Change) -> str:
-    """An action's kind and change."""
-    return f"{type(action).__name__}: {change.sentence}"
 
 
 def _leads_to(observed: Cluster, addresses: str) -> Dict[str, Optional[str]]:

@@ -67,6 +67,11 @@ def draw(
     return _Picture(cluster, region, resources, members, groups, record).svg()
 
 
+def counted(kind: str, count: int) -> str:
+    """Such as ``3 subnets``."""
+    return kind if count == 1 else f"{count} {kind}{'es' if kind.endswith('s') else 's'}"
+
+
 def shortened(text: str, width: float, character: float) -> str:
     """The text, cut at a width in pixels."""
     most = max(1, int(width / character))
@@ -119,7 +124,7 @@ class _Picture:
         counts: Dict[str, int] = {}
         for row in self._all:
             counts[row["kind"]] = counts.get(row["kind"], 0) + 1
-        shown = [f"{count} {kind}" if count > 1 else kind for kind, count in counts.items() if kind not in WITHIN]
+        shown = [counted(kind, count) for kind, count in counts.items() if kind not in WITHIN]
         return f"The swarm {self._title}: {', '.join(shown) or 'no resources'}"
 
     # Resources

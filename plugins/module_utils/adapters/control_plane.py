@@ -61,6 +61,11 @@ class ControlPlane:
         self._backoff = Backoff()
         self._last_policy = LAST_POLICY
 
+    @property
+    def console(self) -> Optional[str]:
+        """The address of the region's AWS console; None for an endpoint that is not AWS's."""
+        return self._aws.console
+
     def policy(self) -> Policy:
         """The operator's policy. Raises PolicyError if it is missing or invalid, Unavailable if unknown."""
         content = self._store.policy()

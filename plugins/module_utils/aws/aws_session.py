@@ -39,6 +39,13 @@ CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 3
 _STALE = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "InvalidAccessKeyId")
 # Refusals while AWS is busy with an earlier change of the resource. The SDK does not retry them.
 _BUSY, _BUSY_ATTEMPTS = ("ConcurrentModificationException", "ScalingActivityInProgress"), 6
+# By partition, from the endpoint tables of the partitions' guides.
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-eusc": "console.amazonaws-eusc.eu",
+}
 _CLOCK = ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException")
 
 
@@ -111,6 +118,14 @@ class AwsSession:
         config = Config(ignore_configured_endpoint_urls=True)
         client = self._session.client("ec2", region_name=self.region, config=config)
         return str(client.meta.endpoint_url).rpartition(f"{self.region}.")[2]
+
+    @property
+    def console(self) -> Optional[str]:
+        """The address of the region's AWS console; None for an endpoint that is not AWS's."""
+        domain = _CONSOLES.get(self.partition)
+        if domain is None or not str(self.client("ec2").meta.endpoint_url).endswith(f".{self.dns_suffix}"):
+            return None
+        return f"https://{self.region}.{domain}"
 
     def regions(self) -> list[str]:
         """All regions of EC2 that the SDK knows, without a request."""

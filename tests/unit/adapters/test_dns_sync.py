@@ -67,7 +67,7 @@ def test_the_record_is_updated_but_not_in_check_mode(bench, check):
     bench.there(OLD)
     result = bench.sync(check=check)
     assert (result["changed"], result["record"], len(bench.applied)) == (True, NEW, 0 if check else 1)
-    assert result["changes"] == ["update the DNS record www.example.com"]
+    assert result["changes"] == ["update the DNS record www.example.com: add 198.51.100.1, withdraw 198.51.100.9"]
     (diff,) = result["diff"]
     assert (diff["before"]["ipv4_values"], diff["after"]) == (["198.51.100.9"], NEW)
 
@@ -110,7 +110,10 @@ def test_a_cloud_map_service_is_updated_in_the_same_way(bench):
     policy = replace(POLICY, dns=Dns("", "www.example.com", 10, service_id="srv-1"))
     bench.there(OLD, policy)
     result = bench.sync()
-    assert (result["changes"], result["record"]) == (["update the Cloud Map service www.example.com"], NEW)
+    assert (result["changes"], result["record"]) == (
+        ["update the Cloud Map service www.example.com: add 198.51.100.1, withdraw 198.51.100.9"],
+        NEW,
+    )
     bench.there(Record(), policy)
     with pytest.raises(SwarmError, match=r"www\.example\.com has no tag swarm\.aws/cluster with this cluster's name"):
         bench.sync()

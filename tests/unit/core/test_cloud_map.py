@@ -76,7 +76,7 @@ def test_with_ipv6_an_instance_is_published_with_both_addresses() -> None:
     (action,) = [planned for planned in decision.actions if isinstance(planned, SyncRecord)]
     assert action.addresses == ("198.51.100.1", "2001:db8::1")
     assert any(note.startswith("i-002 has no IPv6 address, so www.example.com omits it") for note in decision.notes)
-    assert action.change.sentence == "create the Cloud Map service www.example.com"
+    assert action.change.sentence == ("create the Cloud Map service www.example.com: add 198.51.100.1, 2001:db8::1")
 
 
 def test_another_ttl_of_the_service_needs_no_action() -> None:

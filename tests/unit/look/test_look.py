@@ -70,7 +70,7 @@ def test_the_printed_address_opens_the_page_in_a_browser(server):
 def test_a_program_can_send_the_key_in_a_header(server):
     server.hub.tell({"cluster": "example"})
     answer = get(server, "/moment.json", Authorization=f"Bearer {KEY}")
-    assert json.loads(answer.body) == {"lost": "", "moment": {"cluster": "example"}}
+    assert json.loads(answer.body) == {"lost": "", "connecting": False, "moment": {"cluster": "example"}}
 
 
 def test_a_foreign_host_name_is_refused(server):
@@ -92,6 +92,16 @@ def test_every_state_is_streamed(server):
         answer.readline()
     assert [state["moment"] for state in seen] == [None, {"number": 0}, {"number": 1}, {"number": 2}]
     assert [state["lost"] for state in seen] == ["Looking for a manager", "", "", ""]
+    assert [state["connecting"] for state in seen] == [True, False, False, False]
+
+
+def test_a_page_is_connecting_until_something_fails():
+    hub = Hub()
+    seen = []
+    for step in (lambda: hub.connect("i-1"), lambda: hub.lost("no answer"), lambda: hub.connect("i-2")):
+        step()
+        seen.append((hub.now()[1]["connecting"], hub.now()[1]["lost"]))
+    assert seen == [(True, "Connecting to i-1"), (False, "no answer"), (False, "Connecting to i-2")]
 
 
 # The link
@@ -200,6 +210,8 @@ WEB = Service("s1", "web", replicas=3, healthy={"n1": 1, "n2": 2}, starting={"n1
 class FakeControlPlane:
     """The control plane of a cluster in memory; also its swarm, observer and fleet."""
 
+    console: str | None = "https://eu-west-1.console.aws.amazon.com"
+
     def __init__(self) -> None:
         self.swarm = self.observer = self.fleet = self
         self.failures: list[SimpleNamespace] = []
@@ -249,6 +261,7 @@ def test_the_state_has_each_nodes_tasks_and_the_stage_of_its_removal():
     assert (going["why"], going["stage"]) == ("requested", "begun")
     assert moment["quorum"] == {"voters": 1, "reachable": 1, "needed": 1, "margin": 0}
     assert moment["last_actions"] == [{"action": "Cordon"}]
+    assert (moment["health"]["state"], moment["console"]) == ("changing", "https://eu-west-1.console.aws.amazon.com")
     assert json.loads(json.dumps(moment)) == moment
 
 

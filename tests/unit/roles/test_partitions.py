@@ -9,6 +9,7 @@ from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
+import boto3
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
@@ -79,6 +80,24 @@ def test_the_partition_follows_from_the_region(partition: str) -> None:
     registry = Registry.of(f"123456789012.dkr.ecr.{region}.{suffix}")
     assert registry is not None
     assert registry.region == region
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [
+        ("eu-west-1", "console.aws.amazon.com"),
+        ("cn-north-1", "console.amazonaws.cn"),
+        ("us-gov-west-1", "console.amazonaws-us-gov.com"),
+        ("eusc-de-east-1", "console.amazonaws-eusc.eu"),
+    ],
+)
+def test_the_console_is_of_the_region_and_its_partition(region: str, domain: str) -> None:
+    assert _console(region) == f"https://{region}.{domain}"
+    assert _console(region, endpoint_url="http://198.19.0.1:4566") is None
+
+
+def _console(region: str, **arguments: str) -> str | None:
+    return AwsSession(lambda: boto3.session.Session(region_name=region), region, **arguments).console
 
 
 def test_the_dashboard_names_alarms_of_its_own_partition() -> None:

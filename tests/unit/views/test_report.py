@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.swarm.aws.plugins.module_utils._core import report
+import pytest
+from ansible_collections.swarm.aws.plugins.module_utils._core import actions, report
 from ansible_collections.swarm.aws.plugins.module_utils._core.cluster import ScalingGroup, Service
 from ansible_collections.swarm.aws.plugins.module_utils._core.decision import Decision
 from ansible_collections.swarm.aws.plugins.module_utils._core.plan import decide
@@ -86,3 +87,36 @@ def test_an_aaaa_record_is_part_of_the_report():
     there = replace(seen.record, addresses=("198.51.100.1", "2001:db8::1"), ipv6_ttl=10)
     found = report.standing(replace(seen, record=there), both, Decision())
     assert (found["ipv6_values"], found["leads_to"]["2001:db8::1"]) == (["2001:db8::1"], "i-001")
+
+
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [
+        (actions.Resume("n", "i-1", "drain"), "resume the node of i-1"),
+        (actions.Cordon("n", "i-1", "active", 0.0), "cordon the node of i-1"),
+        (actions.Promote("n", "i-1"), "promote the node of i-1"),
+        (actions.Demote("n", "i-1", actions.GONE), "demote the node of i-1: its instance is terminated"),
+        (actions.Delete("n", "i-1", actions.GONE), "delete the node of i-1: its instance is terminated"),
+        (actions.SetReplicas("s", "web", 6, 7, {}, {}), "scale the service web from 6 to 7"),
+        (actions.SetReplicas("s", "web", 6, 6, {"a": "1"}, {}), "update the labels of the service web"),
+        (
+            actions.CompleteLifecycle("i-1", "g", "h", "CONTINUE", "Warmed:Pending:Wait"),
+            "complete the launch of i-1",
+        ),
+        (actions.CompleteLifecycle("i-1", "g", "h", "ABANDON", "Pending:Wait"), "abandon the launch of i-1"),
+        (actions.CompleteLifecycle("i-1", "g", "h", "CONTINUE", "Terminating:Wait"), "let i-1 terminate"),
+        (actions.Terminate("i-1", "g", "n", True), "terminate i-1 and replace it"),
+        (actions.Terminate("i-1", "g", "n", False), "terminate i-1 without a replacement"),
+        (
+            actions.SyncRecord("z", "www", "o", record(1, 2), ("198.51.100.2", "198.51.100.3"), 10),
+            "update the DNS record www: add 198.51.100.3, withdraw 198.51.100.1",
+        ),
+        (
+            actions.SyncTargets("arn:targetgroup/web/1", ("i-1",), ("i-2",)),
+            "update the target group web: register i-1, deregister i-2",
+        ),
+        (actions.SetLock(True), "turn the lock of the managers' state on"),
+    ],
+)
+def test_every_action_has_a_sentence(action, sentence):
+    assert action.change.sentence == sentence

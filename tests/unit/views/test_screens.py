@@ -32,7 +32,7 @@ def manager_report() -> dict[str, object]:
         services=(web,),
         targets={WEB: {"i-002": "healthy", "i-003": "healthy"}},
     )
-    done = {"at": "then", "action": "Drain", "resource": "node of i-001"}
+    done = {"at": "then", "action": "Drain", "sentence": "drain the node of i-001", "resource": "node of i-001"}
     status = {"at": "then", "version": "1", "last_actions": [done]}
     return cluster_info.show(control_plane(seen, "S3 rests.", groups=[GROUP], status=status))
 
@@ -73,13 +73,15 @@ def test_the_screen_has_the_report_of_a_manager(tmp_path, view):
     if view == "managers":
         return
     for sentence in (
+        "Unhealthy: 2 of 2 nodes, 1 of 3 tasks; web runs 1 of 3 tasks",
         "DNS: www.example.com should point to 198.51.100.2, 198.51.100.3",
         "DNS: no instance of the cluster runs at 198.51.100.1",
         "Outdated: i-002, i-003",
         "Target group: web has 2 healthy",
-        "Next: SyncRecord: update the DNS record www.example.com",
+        "Next: update the DNS record www.example.com: withdraw 198.51.100.1",
         "Unknown: S3 rests.",
         "Last actions of the leader's agent (1), reported at then:",
+        "then  drain the node of i-001",
     ):
         assert sentence in screen, screen
     assert ["web", "replicated", "1", "3", "0", "0", "2", "no", "no", "suitable", "node"] in [
