@@ -80,9 +80,12 @@ def _figures() -> Iterator[tuple[str, str]]:
     fails = f"fails {NUMBERS[services._FAILURES]} times within {NUMBERS[int(services._FAILING_SECONDS / 60)]} minutes"
     yield "dns", fails
     room = configuration_rules.USER_DATA_LIMIT
-    beside = _kib(room - configuration_rules.VOLUMES_ROOM)
-    yield "configuration", f"It can have {_kib(room)}, of EC2's limit of 16 KB, and {beside} in a group with `volumes`"
-    yield "limits", f"| {_kib(room)}, with `volumes` {beside} |"
+    less = configuration_rules.VOLUMES_ROOM
+    yield (
+        "configuration",
+        f"It can have {_kib(room)}, of EC2's limit of 16 KB; {_kib(less)} less in a group with `volumes`",
+    )
+    yield "limits", f"| {_kib(room)}, with `volumes` {_kib(room - less)}; "
 
     for table in ("members", "groups", "services", "actions"):
         yield "status", " ".join(COLUMNS[table])
