@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 from ..adapters.s3_store import POLICY_KEY
 from ..aws import tags
@@ -13,17 +13,17 @@ from ..aws.provision_error import ProvisionError
 from ..aws.waiters import once_visible
 
 
-def check_bucket(aws: AwsSession, name: str) -> None:
-    """Raise ProvisionError if the bucket exists and belongs to somebody else."""
+def bucket_problems(aws: AwsSession, name: str) -> Iterator[str]:
+    """A sentence if the bucket exists and belongs to somebody else."""
     try:
         unless_missing(aws.client("s3").head_bucket, "404", "NoSuchBucket", Bucket=name)
     except ClientError as error:
-        if code(error) in ("403", "301"):
-            raise ProvisionError(
-                f"The bucket {name} belongs to another account or region, or your credentials cannot read it: "
-                "choose another cluster_name, or ask for access to it."
-            ) from error
-        raise
+        if code(error) not in ("403", "301"):
+            raise
+        yield (
+            f"The bucket {name} belongs to another account or region, or your credentials cannot read it: "
+            "choose another cluster_name, or ask for access to it."
+        )
 
 
 def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
@@ -53,11 +53,11 @@ def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
     return None
 
 
-def check_secret(aws: AwsSession, name: str) -> None:
-    """Raise ProvisionError if the secret is being deleted."""
+def secret_problems(aws: AwsSession, name: str) -> Iterator[str]:
+    """A sentence if the secret is being deleted."""
     found = unless_missing(aws.client("secretsmanager").describe_secret, "ResourceNotFoundException", SecretId=name)
     if found and found.get("DeletedDate"):
-        raise ProvisionError(
+        yield (
             f"The secret {name} is being deleted: restore it (`aws secretsmanager restore-secret`), since the "
             "managers cannot be unlocked without it."
         )
