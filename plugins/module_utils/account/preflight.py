@@ -461,9 +461,8 @@ def run(
 
 
 def _position(error: str, keys: Sequence[str]) -> int:
-    """The position of the key that a sentence begins with; at the end without a key."""
-    key = re.split(r"\W", error, maxsplit=1)[0]
-    return keys.index(key) if key in keys else len(keys)
+    """The position of the first key that a sentence names; at the end without a key."""
+    return next((keys.index(word) for word in re.findall(r"\w+", error) if word in keys), len(keys))
 
 
 def _stack_name_errors(name: str) -> list[str]:

@@ -116,6 +116,13 @@ def test_a_diagnosis_names_nodes_that_do_not_answer(run, tmp_path):
     assert list(json.loads(files["fault/index.json"])["missing"]) == [node]
 
 
+def test_all_invalid_output_options_are_refused_at_once(run):
+    done = run("diagnose", "-e", "output=/nowhere/x", "-e", "hours=0", "-e", "lines=0")
+    assert [line.split(" is ")[0] for line in done.stderr.splitlines()] == [
+        f"localhost, {name}: {name}" for name in ("output", "hours", "lines")
+    ]
+
+
 @pytest.mark.parametrize(
     ("playbook", "option", "sentence"),
     [
