@@ -377,16 +377,24 @@ def test_other_inventories_are_ignored(aws_account: Account) -> None:
 BY_SSH = {**INVENTORY, "groups": {"session_manager": "aws_public_ip_address is not defined"}}
 
 
-@pytest.mark.parametrize("missing", [{"ssh_access": []}, {"key_name": None}])
-def test_nodes_reached_only_by_ssh_without_access_are_a_warning(aws_account: Account, missing: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ({"ssh_access": []}, "ssh_access is not set: set it"),
+        ({"key_name": None}, "key_name is not set: set it"),
+        ({"key_name": None, "ssh_access": []}, "key_name and ssh_access are not set: set them"),
+    ],
+)
+def test_nodes_reached_only_by_ssh_without_access_are_a_warning(
+    aws_account: Account, missing: dict[str, Any], words: str
+) -> None:
     config = {"ssh_access": ["192.0.2.7/32"], **missing}
 
     (warning,) = check(aws_account, {"mine/aws_ec2.yml": BY_SSH}, **config)["warnings"]
 
-    (name,) = missing
     assert warning == (
-        f"mine/aws_ec2.yml: Ansible connects to nodes with public addresses by SSH, but {name} is not set: set it, "
-        "or set the group session_manager to true there."
+        f"mine/aws_ec2.yml: Ansible connects to nodes with public addresses by SSH, but {words}, or set the group "
+        "session_manager to true there."
     )
 
 

@@ -263,6 +263,14 @@ def test_other_plays_and_verbose_runs_print_their_tasks(quiet, verbosity):
     assert "PLAY [Show]" in shown(document("a"), terminal_quiet=quiet, verbosity=verbosity).text
 
 
+@pytest.mark.parametrize("diff", [False, True])
+def test_changes_are_printed_unless_a_diff_names_them(diff, monkeypatch):
+    monkeypatch.setattr(terminal, "context", SimpleNamespace(CLIARGS={"diff": diff}))
+    changed = result(task(), changed=True, changes=["create the queue web"], diff=[{"before": "", "after": "a"}])
+
+    assert ("create the queue web" in shown(changed).text) is not diff
+
+
 INTERNAL = {"false_condition": "a", "skip_reason": "b", "ansible_loop_var": "item", "ansible_index_var": "index"}
 
 
