@@ -48,10 +48,10 @@ docs: setup ## Build the documentation site, .build/docs/html
 	@tools/docs
 
 status instances managers: setup ## Show the cluster, its instances or its managers; FORMAT=json for programs
-	@ANSIBLE_STDOUT_CALLBACK=swarm.aws.document ansible-playbook playbooks/$@.yml $(if $(FORMAT),-e format=$(FORMAT))
+	@ansible-playbook playbooks/$@.yml $(if $(FORMAT),-e format=$(FORMAT))
 
 diagnose: setup ## Gather logs, versions and states of all nodes into one archive without secrets
-	@ANSIBLE_STDOUT_CALLBACK=swarm.aws.document ansible-playbook playbooks/diagnose.yml
+	@ansible-playbook playbooks/diagnose.yml
 
 ssh: setup ## Open a shell on a manager that can act, or on ID=i-…; CMD='…' runs that instead
 	@tools/ssh

@@ -26,7 +26,7 @@ def shells() -> Shells:
     done = subprocess.run(
         ["ansible-playbook", "playbooks/shells.yml"],
         cwd=ROOT,
-        env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.document"},
+        env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.terminal"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -10,13 +10,16 @@ short_description: Print a line for each task, with its progress and duration
 version_added: 0.1.0
 description:
   - Prints a line for each task, with its result on all hosts and its duration, then its changes, its messages, and its
-    diff with C(--diff). A failure is shown completely, with the task's file and line.
+    diff with C(--diff). A failure is shown with its message, the task's file and line, and a command's output.
   - While a task runs, a terminal shows its elapsed time, its timeout if it has one, and for a task with C(until)
     the number of the try and the message of the last try.
   - If the output is not a terminal, as in CI, no line is overwritten. A long task prints a line from time to time
     instead.
   - The end is Ansible's own recap, the total duration, and the slowest tasks.
-  - E(NO_COLOR) and Ansible's other settings for colours are honoured. With C(-v) the results are printed too.
+  - Of a play whose variable C(terminal_quiet) is true, only the messages of M(ansible.builtin.debug) are printed, as
+    text or as JSON, for other commands, and failures on standard error. A terminal still shows the running task.
+  - E(NO_COLOR) and Ansible's other settings for colours are honoured. With C(-v) all plays and the results are printed
+    too, with C(-vvv) also what is internal to Ansible.
 author: The swarm.aws maintainers (@swarm-aws)
 requirements:
   - ansible-core 2.19 or later
@@ -24,6 +27,7 @@ extends_documentation_fragment:
   - result_format_callback
 """
 
+import json
 import os
 import shutil
 import sys
@@ -63,23 +67,18 @@ COLOURS = {
     "ok": constants.COLOR_OK,
     "skipped": constants.COLOR_SKIP,
 }
-# Keys of a result that are printed differently, or not at all.
-TOLD = {
-    "msg",
-    "censored",
-    "changed",
-    "failed",
-    "unreachable",
-    "invocation",
-    "diff",
-    "changes",
-    "exception",
-    "warnings",
-    "deprecations",
+# The parts of a failure's result that are printed beside its message, and those that only -vvv prints.
+OUTPUT = {"cmd", "rc", "stdout", "stderr", "module_stdout", "module_stderr"}
+INTERNAL = {
+    "ansible_index_var",
     "ansible_loop_var",
-    "stdout_lines",
-    "stderr_lines",
+    "api_calls",
+    "failed_when_result",
+    "false_condition",
+    "skip_reason",
 }
+# The variable of plays of which only the documents are printed.
+QUIET = "terminal_quiet"
 # Ansible's own task that validates a role's arguments.
 VALIDATE = {"validate_argument_spec", "ansible.builtin.validate_argument_spec"}
 # Nothing is overwritten while a task waits for input.
@@ -125,7 +124,7 @@ def from_here(path):
     return path if relative.startswith("..") else relative
 
 
-def quiet(task):
+def only_failures(task):
     """Whether a task is only printed if it fails: the tasks of an include have their own lines."""
     return isinstance(task, TaskInclude) or task.action in VALIDATE
 
@@ -184,6 +183,9 @@ class CallbackModule(CallbackBase):
         self._lock = threading.RLock()
         self._live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._play = None
+        # The heading of a play of which nothing has been printed; whether only its documents are printed.
+        self._heading = ""
+        self._quiet = False
         self._running = None
         # The width of the unfinished line, and whether it is overwritten.
         self._open = 0
@@ -202,17 +204,10 @@ class CallbackModule(CallbackBase):
         with self._lock:
             self._finish()
             self._play = play
-            checked = " [CHECK MODE]" if play.check_mode else ""
-            self._print(f"\nPLAY [{play.get_name().strip()}]{checked}", constants.COLOR_HIGHLIGHT)
-
-    def v2_playbook_on_no_hosts_matched(self):
-        with self._lock:
-            self._print("  no hosts matched", constants.COLOR_SKIP)
+            self._quiet = not self._display.verbosity and self._templated(play.get_vars().get(QUIET)) is True
+            self._heading = f"\nPLAY [{play.get_name().strip()}]{' [CHECK MODE]' if play.check_mode else ''}"
 
     def v2_playbook_on_task_start(self, task, is_conditional):
-        self._begin(task)
-
-    def v2_playbook_on_cleanup_task_start(self, task):
         self._begin(task)
 
     def v2_playbook_on_handler_task_start(self, task):
@@ -238,8 +233,6 @@ class CallbackModule(CallbackBase):
             running.tries = f"try {found['attempts'] + 1} of {found['retries']}"
             said = lines_of(found.get("awaited")) or lines_of(found.get("msg"))
             running.said = "; ".join(said) if said else ""
-            if self._display.verbosity > 2:
-                self._print(self._dump_results(found), constants.COLOR_DEBUG)
 
     # Results
 
@@ -279,6 +272,8 @@ class CallbackModule(CallbackBase):
         with self._lock:
             self._finish()
             self._over.set()
+            if not self._times:
+                return
             self._print("\nPLAY RECAP", constants.COLOR_HIGHLIGHT)
             for host in sorted(stats.processed):
                 counts = stats.summarize(host)
@@ -306,12 +301,12 @@ class CallbackModule(CallbackBase):
     def _begin(self, task):
         with self._lock:
             self._finish()
-            if quiet(task):
+            if only_failures(task):
                 return
-            self._running = Running(task, " ".join((task.name or task.get_name()).split()), self._now())
+            self._start(task, task.name or task.get_name())
             if self._display.verbosity >= 2:
                 self._running.body.append((f"at {task.get_path()}", constants.COLOR_DEBUG, None))
-            if not self._live:
+            if not self._live and not self._quiet:
                 # The name can be read while the task runs.
                 self._write(f"  {self._running.name} ")
 
@@ -319,15 +314,20 @@ class CallbackModule(CallbackBase):
         """The running task. With another strategy than linear, the result may be of a different task."""
         if self._running is None or self._running.uuid != result.task._uuid:
             self._finish()
-            self._running = Running(
-                result.task, " ".join(str(result.task_name).rsplit(" : ", maxsplit=1)[-1].split()), self._now()
-            )
+            self._start(result.task, str(result.task_name).rsplit(" : ", maxsplit=1)[-1])
         return self._running
+
+    def _start(self, task, name):
+        self._running = Running(task, " ".join(name.split()), self._now())
+        if self._heading and not self._quiet:
+            self._print(self._heading, constants.COLOR_HIGHLIGHT)
+            self._heading = ""
 
     def _finish(self):
         """Print the line of the task that has ended, and the lines under it."""
         running, self._running = self._running, None
-        if running is None:
+        if running is None or self._quiet:
+            self._erase()
             return
         took = running.ended - running.began
         name, end = f"  {running.name} ", f" {running.outcome}  {duration(took)}"
@@ -351,7 +351,7 @@ class CallbackModule(CallbackBase):
         """Record the result of a host."""
         with self._lock:
             failed = outcome in ("FAILED", "UNREACHABLE")
-            if quiet(result.task) and not failed:
+            if only_failures(result.task) and not failed:
                 return
             running = self._running_for(result)
             running.ended = self._now()
@@ -365,46 +365,61 @@ class CallbackModule(CallbackBase):
                 return
             if failed or outcome in ("failed, ignored", "unreachable, ignored"):
                 self._complain(result, label, outcome)
-            else:
+            elif outcome != "skipped":
                 self._speak(result)
 
     def _speak(self, result):
         """Keep a result's messages for the lines under the task's line."""
         found = result.result
-        if found.get("skipped"):
-            return
         if result.task.action in constants._ACTION_DEBUG:
             self._clean_results(found, result.task.action)
-            said = lines_of(found["msg"]) if "msg" in found else None
-            self._add(result, said or self._dump_results(found).strip("\n").split("\n"))
+            said = lines_of(found.get("msg"))
+            if self._quiet:
+                self._print("\n".join(said) if said else json.dumps(found.get("msg", found), indent=2))
+            else:
+                self._add(result, said or self._dump(found))
         elif self._run_is_verbose(result):
-            self._add(result, [line for line in self._dump_results(found).split("\n") if line])
-        if found.get("changed"):
+            self._add(result, self._dump(found))
+        # A diff names the resource too.
+        if found.get("changed") and not (context.CLIARGS.get("diff") and found.get("diff")):
             self._add(result, lines_of(found.get("changes")) or [], constants.COLOR_CHANGED)
 
     def _add(self, result, lines, colour=None):
         self._running_for(result).body += [(line, colour, result.host.get_name()) for line in lines]
 
     def _complain(self, result, label, word):
-        """Print all of a failure: the message, the task's file and line, and the rest of the result."""
-        running, found = self._running_for(result), dict(result.result)
+        """Print a failure: the message, the task's file and line, and the output of a command."""
+        running, found = self._running_for(result), result.result
         self._clean_results(found, result.task.action)
-        said = lines_of(found.get("msg"))
-        rest = {key: value for key, value in found.items() if key not in TOLD or (key == "msg" and not said)}
-        first, *more = said or [found.get("censored", "It failed.")]
+        ignored = "ignored" in word
+        if self._quiet and ignored:
+            return
+        first, *more = lines_of(found.get("msg")) or [found.get("censored") or str(found.get("msg", "It failed."))]
         told = [f"{label}: {first}", *more]
-        if result.task.get_path():
+        if result.task.get_path() and not self._quiet:
             told.append(f"at {from_here(result.task.get_path())}")
-        if any(value not in (None, "") for key, value in rest.items() if not key.startswith("_ansible")):
-            told += [line for line in self._dump_results(rest).split("\n") if line]
-        colour = constants.COLOR_WARN if "ignored" in word else constants.COLOR_ERROR
-        if running.started - set(running.outcomes):
+        shown = {
+            key: value
+            for key, value in found.items()
+            if value not in (None, "") and key != "msg" and (key in OUTPUT or self._display.verbosity)
+        }
+        told += self._dump(shown) if shown else []
+        colour = constants.COLOR_WARN if ignored else constants.COLOR_ERROR
+        if self._quiet:
+            self._print("\n".join(told), colour, stderr=True)
+        elif running.started - set(running.outcomes):
             # Show the failure now, not after the other hosts are done.
             self._print(f"  {running.name}: {word}", colour)
             for line in told:
                 self._print(INDENT + line, colour)
         else:
             running.body += [(line, colour, None) for line in told]
+
+    def _dump(self, found):
+        """A result's lines, without what is internal."""
+        if self._display.verbosity < 3:
+            found = {key.removeprefix("module_"): value for key, value in found.items() if key not in INTERNAL}
+        return [line for line in self._dump_results(found).split("\n") if line]
 
     def _warn(self, result):
         if self._display.verbosity < 3:
@@ -417,14 +432,21 @@ class CallbackModule(CallbackBase):
 
     def _limit(self, host, task):
         """The task's `timeout` in seconds; None if it is not set or unknown."""
-        value = task.args.get("timeout") or task.timeout or None
-        if isinstance(value, str):
-            try:
-                known = self._play.get_variable_manager().get_vars(play=self._play, host=host, task=task)
-                value = float(Templar(loader=None, variables=known).template(value))
-            except (AnsibleError, ValueError, TypeError):
-                return None
-        return value if isinstance(value, (int, float)) else None
+        value = self._templated(task.args.get("timeout") or task.timeout or None, host=host, task=task)
+        try:
+            return None if value is None else float(value)
+        except (TypeError, ValueError):
+            return None
+
+    def _templated(self, value, **scope):
+        """A value with its variables; None if they are unknown."""
+        try:
+            known = (
+                self._play.get_variable_manager().get_vars(play=self._play, **scope) if isinstance(value, str) else {}
+            )
+            return Templar(loader=None, variables=known).template(value)
+        except AnsibleError:
+            return None
 
     # The screen
 
@@ -443,7 +465,7 @@ class CallbackModule(CallbackBase):
             room = self._width() - 5
             name = shorten(running.name, max(room - get_text_width(waited), NAME))
             self._paint(f"  {name}  ", shorten(waited + said, room - get_text_width(name)))
-        elif now >= running.speak_at:
+        elif now >= running.speak_at and not self._quiet:
             running.speak_at = now + REPEAT
             self._print(f"{INDENT}still waiting: {waited}{said}")
 
@@ -474,9 +496,9 @@ class CallbackModule(CallbackBase):
         if whole is not None:
             self._display.display(whole, log_only=True)
 
-    def _print(self, text, colour=None):
+    def _print(self, text, colour=None, **more):
         self._break()
-        self._display.display(text, color=colour)
+        self._display.display(text, color=colour, **more)
         sys.stdout.flush()
 
     @staticmethod

@@ -8,8 +8,7 @@ name: refusals
 short_description: Find invalid values of variables
 version_added: 0.1.0
 description:
-  - Returns a sentence for each variable whose value does not have its option's type. If required
-    variables are missing, returns only their sentences.
+  - Returns a sentence for each required variable that is missing, and for each value that is not of its option's type.
   - A string is read as its option's type, since C(-e name=value) only gives strings.
 author: The swarm.aws maintainers (@swarm-aws)
 options:

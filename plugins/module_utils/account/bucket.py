@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping
 
 from ..adapters.s3_store import POLICY_KEY
 from ..aws import tags
@@ -13,21 +13,21 @@ from ..aws.provision_error import ProvisionError
 from ..aws.waiters import once_visible
 
 
-def check_bucket(aws: AwsSession, name: str) -> None:
-    """Raise ProvisionError if the bucket exists and belongs to somebody else."""
+def bucket_problems(aws: AwsSession, name: str) -> Iterator[str]:
+    """A sentence if the bucket exists and belongs to somebody else."""
     try:
         unless_missing(aws.client("s3").head_bucket, "404", "NoSuchBucket", Bucket=name)
     except ClientError as error:
-        if code(error) in ("403", "301"):
-            raise ProvisionError(
-                f"The bucket {name} belongs to another account or region, or your credentials cannot read it: "
-                "choose another cluster_name, or ask for access to it."
-            ) from error
-        raise
+        if code(error) not in ("403", "301"):
+            raise
+        yield (
+            f"The bucket {name} belongs to another account or region, or your credentials cannot read it: "
+            "choose another cluster_name, or ask for access to it."
+        )
 
 
-def check_address_pool(aws: AwsSession, bucket: str, config: Mapping[str, Any]) -> None:
-    """Raise ProvisionError if the cluster's swarm was configured with another address pool, which it keeps."""
+def address_pool_problems(aws: AwsSession, bucket: str, config: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence if the cluster's swarm was configured with another address pool, which it keeps."""
     found = unless_missing(aws.client("s3").get_object, "NoSuchKey", "NoSuchBucket", Bucket=bucket, Key=POLICY_KEY)
     policy = _parsed(found["Body"].read()) if found else None
     if not isinstance(policy, dict):
@@ -35,7 +35,7 @@ def check_address_pool(aws: AwsSession, bucket: str, config: Mapping[str, Any]) 
     # Before there was a setting, a swarm had Docker's own pool.
     pool, size = policy.get("address_pool", ["10.0.0.0/8"]), policy.get("subnet_size", 24)
     if (pool, size) != (config["swarm_address_pool"], config["swarm_subnet_size"]):
-        raise ProvisionError(
+        yield (
             f"swarm_address_pool is {', '.join(config['swarm_address_pool'])} with networks of the size "
             f"/{config['swarm_subnet_size']}, but the cluster's swarm has {', '.join(pool)} with /{size}, which cannot "
             "be changed: restore the values, or create another cluster."
@@ -69,11 +69,11 @@ def find_key(aws: AwsSession, cluster: str, alias: str) -> str | None:
     return None
 
 
-def check_secret(aws: AwsSession, name: str) -> None:
-    """Raise ProvisionError if the secret is being deleted."""
+def secret_problems(aws: AwsSession, name: str) -> Iterator[str]:
+    """A sentence if the secret is being deleted."""
     found = unless_missing(aws.client("secretsmanager").describe_secret, "ResourceNotFoundException", SecretId=name)
     if found and found.get("DeletedDate"):
-        raise ProvisionError(
+        yield (
             f"The secret {name} is being deleted: restore it (`aws secretsmanager restore-secret`), since the "
             "managers cannot be unlocked without it."
         )

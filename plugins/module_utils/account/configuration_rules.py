@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, Iterable, Iterator, List, Mapping, NamedTuple, Sequence
 
@@ -12,7 +13,7 @@ from .._core.names import bucket as bucket_name
 from .._core.node_labels import VOLUME_PREFIX
 from ..aws.provision_error import ProvisionError
 from . import cluster_tags, disks, engine, subnets
-from .configuration_schema import Advice, suggestion
+from .configuration_schema import Advice, suggestion, while_sound
 from .nat_gateways import NONE
 
 CLUSTER_NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
@@ -62,7 +63,7 @@ class Findings(NamedTuple):
 
 
 def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
-    """Check a configuration with defaults and values of the right types."""
+    """Check a configuration with defaults, as far as its values are of the right types."""
     said = list(names(config, regions))
     for rule in (
         lambda config: cluster_tags.problems(config["cluster_tags"]),
@@ -80,7 +81,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
         _scaling_period,
         _logs,
     ):
-        said += rule(config)
+        said += while_sound(partial(rule, config))
     advice = [finding for finding in said if isinstance(finding, Advice)]
     return Findings([finding for finding in said if finding not in advice], [str(finding) for finding in advice])
 
@@ -92,12 +93,25 @@ def quorum(managers: int) -> int:
 
 def names(config: Mapping[str, Any], regions: Sequence[str]) -> Iterator[str]:
     """Check the keys that identify the cluster: ``account_id``, ``region`` and ``cluster_name``."""
-    account, region, cluster = str(config["account_id"]), config["region"], config["cluster_name"]
+    for rule in (_account_id, partial(_region, regions=regions), _cluster_name):
+        yield from while_sound(partial(rule, config))
+
+
+def _account_id(config: Mapping[str, Any]) -> Iterator[str]:
+    account = str(config["account_id"])
     if not re.fullmatch(r"\d{12}", account):
         yield f"account_id is '{account}', but an account ID has 12 digits: put it in quotes."
+
+
+def _region(config: Mapping[str, Any], regions: Sequence[str]) -> Iterator[str]:
+    region = config["region"]
     if region not in regions:
         hint = suggestion(region, regions) or ": use a region such as eu-west-1."
         yield f"region '{region}' is not an AWS region{hint}"
+
+
+def _cluster_name(config: Mapping[str, Any]) -> Iterator[str]:
+    cluster = config["cluster_name"]
     if not CLUSTER_NAME.fullmatch(cluster):
         yield (
             f"cluster_name is '{cluster}', but must be 2 to 31 lower-case letters, digits and hyphens, starting with "
@@ -110,7 +124,7 @@ def names(config: Mapping[str, Any], regions: Sequence[str]) -> Iterator[str]:
                 f"cluster_name is '{cluster}', but the names of {service} {kind}s cannot start with {prefix}: "
                 "choose another name."
             )
-    bucket = bucket_name(cluster, account, region)
+    bucket = bucket_name(cluster, str(config["account_id"]), config["region"])
     if len(bucket) > BUCKET_NAME_LIMIT:
         yield (
             f"cluster_name '{cluster}' makes the bucket's name {bucket} longer than the {BUCKET_NAME_LIMIT} characters "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Iterable, Mapping
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping
 
 Spec = Mapping[str, Mapping[str, Any]]
 # Keys with this prefix are the operator's own.
@@ -21,6 +21,25 @@ _KINDS = {
 
 class Advice(str):
     """A warning; any other sentence is an error."""
+
+
+class Unsound(Exception):
+    """A value that is wrong or missing, and already reported, was needed."""
+
+
+class SoundConfig(Dict[str, Any]):
+    """A configuration without the values that its spec refuses; raises Unsound for them."""
+
+    def __missing__(self, key: str) -> Any:
+        raise Unsound(key)
+
+
+def while_sound(sentences: Callable[[], Iterable[str]]) -> Iterator[str]:
+    """The sentences until one of them needs a value that is not sound."""
+    try:
+        yield from sentences()
+    except Unsound:
+        return
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import partial
 from ipaddress import IPv4Network, ip_network
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ..aws import tags
 from ..aws.aws_session import AWS_ERRORS, AwsSession, ClientError, code, listed, sentence
 from . import engine
+from .configuration_schema import SoundConfig, Unsound, while_sound
 from .interface_endpoints import AVAILABLE, INTERFACE, needed, service_names
 
 Found = Mapping[str, Any]
@@ -60,16 +62,14 @@ def problems(config: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{where} has {identifier} more than once."
 
 
-def resolved(
-    aws: AwsSession, config: Mapping[str, Any], account_errors: Callable[[], Sequence[str]]
-) -> tuple[dict[str, Any], list[str], list[str]]:
+def resolved(aws: AwsSession, config: SoundConfig, readable: bool = True) -> tuple[SoundConfig, list[str], list[str]]:
     """The configuration as `ExistingNetwork.resolve` returns it, errors and warnings.
 
-    In a region or an account that the preflight refuses, nothing is read.
+    Nothing is read unless the account is ``readable``.
     """
-    errors = list(problems(config))
-    if config["network"] is None or errors or config["region"] not in aws.regions() or account_errors():
-        return dict(config), errors, []
+    errors = list(while_sound(partial(problems, config)))
+    if errors or not readable or not config.get("network"):
+        return config, errors, []
     network = ExistingNetwork(aws, config)
     return network.resolve(), network.errors, network.warnings
 
@@ -84,9 +84,9 @@ class ExistingNetwork:
         self.warnings: list[str] = []
         self._isolated = False
 
-    def resolve(self) -> dict[str, Any]:
+    def resolve(self) -> SoundConfig:
         """The configuration with the network's zones, VPC and subnets by zone; unchanged if they are not found."""
-        config = dict(self._config)
+        config = SoundConfig(self._config)
         try:
             vpc = self._vpc()
             subnets = self._subnets(vpc) if vpc else []
@@ -103,26 +103,28 @@ class ExistingNetwork:
             ("the security groups", lambda: self._security_groups(vpc)),
             ("routes", lambda: self._routes(vpc, subnets)),
             ("free addresses", lambda: self._free_addresses(subnets)),
+            ("ranges", lambda: self._ranges(vpc, subnets)),
+            ("IPv6 addresses", lambda: self._ipv6(subnets)),
         ):
             self._unless_denied(check, unchecked)
-        self._ranges(vpc, subnets)
-        self._ipv6(subnets)
-        return {
-            **config,
-            "zones": list(zones),
-            "public_addresses": all(subnet["MapPublicIpOnLaunch"] for subnet in subnets),
-            "network": {
+        return SoundConfig(
+            config,
+            zones=list(zones),
+            public_addresses=all(subnet["MapPublicIpOnLaunch"] for subnet in subnets),
+            network={
                 "vpc_id": vpc["VpcId"],
                 # Several subnets of a zone as Auto Scaling's VPCZoneIdentifier has them.
                 "subnets": {zone: ",".join(identifiers) for zone, identifiers in zones.items()},
                 "security_groups": self._wanted["security_groups"],
                 "isolated": self._isolated,
             },
-        }
+        )
 
     def _unless_denied(self, check: Callable[[], None], what: str) -> None:
         try:
             check()
+        except Unsound:
+            return
         except AWS_ERRORS as error:
             if not isinstance(error, ClientError) or code(error) not in DENIED:
                 self.errors.append(sentence(error))

@@ -26,7 +26,7 @@ def check(path: str, inventory: Any, config: Mapping[str, Any]) -> Iterable[str]
 
 
 def unreached(path: str, inventory: Any, config: Mapping[str, Any]) -> Iterable[str]:
-    """A sentence for each setting that SSH lacks, if the file does not connect to all nodes through Session Manager.
+    """A sentence if SSH lacks a setting, and the file does not connect to all nodes through Session Manager.
 
     Files without the group session_manager are not checked.
     """
@@ -35,12 +35,13 @@ def unreached(path: str, inventory: Any, config: Mapping[str, Any]) -> Iterable[
     condition = (inventory.get("groups") or {}).get("session_manager")
     if condition is None or str(condition).lower() == "true":
         return
-    for key in ("key_name", "ssh_access"):
-        if not config[key]:
-            yield (
-                f"{path}: Ansible connects to nodes with public addresses by SSH, but {key} is not set: set it, or set "
-                "the group session_manager to true there."
-            )
+    missing = [key for key in ("key_name", "ssh_access") if not config[key]]
+    if missing:
+        yield (
+            f"{path}: Ansible connects to nodes with public addresses by SSH, but {' and '.join(missing)} "
+            f"{'are not set: set them' if len(missing) > 1 else 'is not set: set it'}, or set the group "
+            "session_manager to true there."
+        )
 
 
 def _finds_instances(inventory: Any) -> bool:

@@ -7,7 +7,7 @@ import re
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ..aws.aws_session import AWS_ERRORS, AwsSession, listed, sentence, unless_missing
-from .configuration_rules import KEY
+from .configuration_rules import KEY, Advice
 
 # Running on-demand standard instances, in vCPUs, and their families.
 QUOTA = "L-1216C47A"
@@ -16,7 +16,7 @@ AWS_KEY = "alias/aws/ebs"
 ROLE = "arn:{}:iam::{}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
 
 
-def zone_errors(
+def zone_problems(
     aws: AwsSession, config: Mapping[str, Any], kinds: Sequence[str], zones: Sequence[str]
 ) -> Iterator[str]:
     """The zones that offer none of a group's types, as sentences; ``kinds`` and ``zones`` are what the region has."""
@@ -42,97 +42,78 @@ def zone_errors(
                 )
 
 
-class LaunchLimits:
-    """Compares a configuration with the account's quota and its default key."""
-
-    def __init__(self, aws: AwsSession, config: Mapping[str, Any]) -> None:
-        self._aws, self._config = aws, config
-        self.errors: list[str] = []
-        self.warnings: list[str] = []
-
-    def check_quota(self, vcpus: Mapping[str, int]) -> None:
-        """Compare the quota with the sizes of the groups; ``vcpus`` has the vCPUs of each type."""
-        least = self._needed("desired", min, vcpus)
-        most = self._needed("max", max, vcpus)
-        if not most:
-            return
-        quota = self._read(
+def quota_problems(aws: AwsSession, config: Mapping[str, Any], vcpus: Mapping[str, int]) -> Iterator[str]:
+    """Compare the quota with the sizes of the groups; ``vcpus`` has the vCPUs of each type."""
+    least, most = _needed(config, "desired", min, vcpus), _needed(config, "max", max, vcpus)
+    if not most:
+        return
+    try:
+        quota = aws.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=QUOTA)["Quota"]
+    except AWS_ERRORS as error:
+        yield _unknown(
             "The quota of on-demand vCPUs (EC2, L-1216C47A) is not known",
+            error,
             f"make sure that it is at least {least}, and {most} for the max of all node_groups.",
-            lambda: self._aws.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=QUOTA),
         )
-        value = int(quota["Quota"]["Value"]) if quota else most
-        if value >= most:
+        return
+    value = int(quota["Value"])
+    where = f"The account's quota of on-demand vCPUs (EC2, {QUOTA}) in {config['region']} is {value}, but node_groups"
+    hint = "request an increase in Service Quotas, or use fewer or smaller instances."
+    if value < least:
+        yield f"{where} needs at least {least}: {hint}"
+    elif value < most:
+        yield Advice(f"{where} can grow to {most}: {hint}")
+
+
+def _needed(config: Mapping[str, Any], size: str, choose: Callable[..., int], vcpus: Mapping[str, int]) -> int:
+    """The on-demand vCPUs of the groups at a size, if Auto Scaling chooses the type that ``choose`` chooses."""
+    return sum(
+        _on_demand(group, group[size])
+        * choose((vcpus.get(kind, 0) if STANDARD.match(kind) else 0 for kind in group["instance_types"]), default=0)
+        for group in config["node_groups"]
+    )
+
+
+def key_problems(aws: AwsSession, config: Mapping[str, Any]) -> Iterator[str]:
+    """Check that Auto Scaling can launch instances whose volumes are encrypted."""
+    key, where = config["ebs_kms_key"], f"ebs_kms_key is {config['ebs_kms_key']}"
+    # The rules refuse other values.
+    if key is not None and not KEY.fullmatch(key):
+        return
+    if key is None:
+        try:
+            key = aws.client("ec2").get_ebs_default_kms_key_id()["KmsKeyId"]
+        except AWS_ERRORS as error:
+            hint = f"make sure that it is AWS's own, or set ebs_kms_key to {AWS_KEY}."
+            yield _unknown("The account's default key for volumes is not known", error, hint)
             return
-        where = f"The account's quota of on-demand vCPUs (EC2, {QUOTA}) in {self._config['region']} is {value}, but "
-        hint = "request an increase in Service Quotas, or use fewer or smaller instances."
-        if value < least:
-            self.errors.append(f"{where}node_groups needs at least {least}: {hint}")
-        else:
-            self.warnings.append(f"{where}node_groups can grow to {most}: {hint}")
-
-    def _needed(self, size: str, choose: Callable[..., int], vcpus: Mapping[str, int]) -> int:
-        """The on-demand vCPUs of the groups at a size, if Auto Scaling chooses the type that ``choose`` chooses."""
-        return sum(
-            _on_demand(group, group[size])
-            * choose((vcpus.get(kind, 0) if STANDARD.match(kind) else 0 for kind in group["instance_types"]), default=0)
-            for group in self._config["node_groups"]
-        )
-
-    def check_key(self) -> None:
-        """Check that Auto Scaling can launch instances whose volumes are encrypted."""
-        named = self._config["ebs_kms_key"]
-        # The rules refuse other values.
-        if named is not None and not KEY.fullmatch(named):
-            return
-        if named is None:
-            answer = self._read(
-                "The account's default key for volumes is not known",
-                f"make sure that it is AWS's own, or set ebs_kms_key to {AWS_KEY}.",
-                self._aws.client("ec2").get_ebs_default_kms_key_id,
-            )
-            key = answer["KmsKeyId"] if answer else AWS_KEY
-            where = f"The account's default key for volumes is {key}"
-        else:
-            key, where = named, f"ebs_kms_key is {named}"
-        if not key.endswith(AWS_KEY):
-            self._check_key(key, where)
-
-    def _check_key(self, key: str, where: str) -> None:
-        kms, hint = self._aws.client("kms"), f"correct it, or set ebs_kms_key to {AWS_KEY}."
-        role = ROLE.format(self._aws.partition, self._config["account_id"])
-        unknown = f"make sure that its policy lets {role} use it."
-        described = self._read(
-            f"{where}, which cannot be read",
-            unknown,
-            lambda: unless_missing(kms.describe_key, "NotFoundException", KeyId=key) or {"KeyMetadata": None},
-        )
-        if not described:
+        where = f"The account's default key for volumes is {key}"
+    if key.endswith(AWS_KEY):
+        return
+    kms, hint = aws.client("kms"), f"correct it, or set ebs_kms_key to {AWS_KEY}."
+    role = ROLE.format(aws.partition, config["account_id"])
+    unread = "which cannot be read"
+    try:
+        described = unless_missing(kms.describe_key, "NotFoundException", KeyId=key)
+        if described is None:
+            yield f"{where}, but this key does not exist in {config['region']}: {hint}"
             return
         found = described["KeyMetadata"]
-        if found is None:
-            self.errors.append(f"{where}, but this key does not exist in {self._config['region']}: {hint}")
-        elif found["KeyState"] != "Enabled":
-            self.errors.append(f"{where}, but this key is in the state {found['KeyState']}: {hint}")
-        elif found["KeyManager"] != "AWS":
-            usable = self._read(
-                f"{where}, whose policy cannot be read",
-                unknown,
-                lambda: {"usable": _lets(kms, found["Arn"], role)},
+        unread = "whose policy cannot be read"
+        if found["KeyState"] != "Enabled":
+            yield f"{where}, but this key is in the state {found['KeyState']}: {hint}"
+        elif found["KeyManager"] != "AWS" and not _lets(kms, found["Arn"], role):
+            yield (
+                f"{where}, but neither its policy nor a grant lets Auto Scaling use it, so no instance would "
+                f"launch: allow it for {role}, or set ebs_kms_key to {AWS_KEY}."
             )
-            if usable and not usable["usable"]:
-                self.errors.append(
-                    f"{where}, but neither its policy nor a grant lets Auto Scaling use it, so no instance would "
-                    f"launch: allow it for {role}, or set ebs_kms_key to {AWS_KEY}."
-                )
+    except AWS_ERRORS as error:
+        yield _unknown(f"{where}, {unread}", error, f"make sure that its policy lets {role} use it.")
 
-    def _read(self, what: str, hint: str, question: Callable[[], Any]) -> Any:
-        """AWS's answer; None with a warning if AWS refuses."""
-        try:
-            return question()
-        except AWS_ERRORS as error:
-            self.warnings.append(f"{what} ({sentence(error).rstrip('.')}): {hint}")
-            return None
+
+def _unknown(what: str, error: Exception, hint: str) -> Advice:
+    """A warning that AWS refused to answer."""
+    return Advice(f"{what} ({sentence(error).rstrip('.')}): {hint}")
 
 
 def _on_demand(group: Mapping[str, Any], size: int) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
+from functools import cached_property, partial
 from ipaddress import IPv4Network
-from itertools import zip_longest
-from typing import Any, Callable, Mapping, Sequence
+from itertools import chain, zip_longest
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from .._core import dns as record_rules
 from .._core.cluster import MANAGER
@@ -28,12 +30,13 @@ from . import (
     hosted_zone,
     interface_endpoints,
     inventory,
+    launch_limits,
     security_group_rules,
     subnets,
 )
 from . import configuration_schema as configuration
-from .configuration_schema import suggestion
-from .launch_limits import LaunchLimits, zone_errors
+from .configuration_rules import Advice
+from .configuration_schema import SoundConfig, Unsound, suggestion, while_sound
 from .name_clashes import clashes
 from .nat_gateways import NONE
 
@@ -42,141 +45,141 @@ BARE_METAL_LAUNCH_SECONDS = 1800
 NO_TOPIC = ("NotFound", "NotFoundException")
 
 
+# SSM parameters by operating system and architecture.
+Images = Mapping[str, Mapping[str, str]]
+
+
 class Preflight:
     """Checks the resources that a configuration names against the account, and collects the errors."""
 
-    def __init__(self, aws: AwsSession, config: Mapping[str, Any], image_parameters: Mapping[str, str]) -> None:
+    def __init__(self, aws: AwsSession, config: Mapping[str, Any], image_parameters: Images) -> None:
         self._aws, self._config, self._image_parameters = aws, config, image_parameters
-        self._names = _names(config)
         self.errors: list[str] = []
-        self._limits = LaunchLimits(aws, config)
-        self.warnings = self._limits.warnings
+        self.warnings: list[str] = []
         self.images: dict[str, dict[str, Any]] = {}
-        self._available_zones: list[str] = []
-        self.partition = self.dns_suffix = ""
         self.zone_id: str | None = None
         # ID of a key without its alias.
         self.key_id: str | None = None
 
     def look(self) -> None:
-        """Check everything; with the wrong account, nothing else."""
-        self.errors += account_errors(self._aws, self._config)
-        if self.errors:
-            return
-        self.partition, self.dns_suffix = self._aws.partition, self._aws.dns_suffix
-        self._collect(self._zones)
-        self._collect(self._key_pair)
-        self._collect(self._permissions_boundary)
-        self._collect(self._instance_types)
-        self._collect(self._limits.check_key)
-        self._collect(self._images)
-        self._collect(self._vpcs)
-        self._collect(self._security_group_rules)
-        self._collect(self._dns)
-        # The rules refuse invalid names, and so does boto3.
-        if configuration_rules.CLUSTER_NAME.fullmatch(self._config["cluster_name"]):
-            self._collect(self._clashes)
-            self._collect(self._bucket)
-            self._collect(self._key)
-        if self._config["autolock"]:
-            self._collect(lambda: bucket.check_secret(self._aws, self._names["unlock_secret"]))
-        if self._config["monitoring"] is not None and self._config["monitoring"]["topic_arn"]:
-            self._collect(self._topic)
-        self._collect(self._target_groups)
-        self._collect(self._endpoints)
-        self.errors += self._limits.errors
+        """Check everything."""
+        for check in (
+            self._zones,
+            self._key_pair,
+            self._permissions_boundary,
+            self._instance_types,
+            partial(launch_limits.key_problems, self._aws, self._config),
+            self._images,
+            self._vpcs,
+            self._security_group_rules,
+            self._dns,
+            self._clashes,
+            self._bucket,
+            self._key,
+            self._secret,
+            self._topic,
+            self._target_groups,
+            self._endpoints,
+        ):
+            try:
+                for problem in while_sound(check):
+                    (self.warnings if isinstance(problem, Advice) else self.errors).append(problem)
+            except (ProvisionError, SwarmError) as error:
+                self.errors.append(str(error))
+            except AWS_ERRORS as error:
+                self.errors.append(sentence(error))
 
-    def _error(self, text: str) -> None:
-        self.errors.append(text)
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return _names(self._config)
 
-    def _collect(self, look: Callable[[], Any]) -> None:
-        try:
-            look()
-        except (ProvisionError, SwarmError) as error:
-            self._error(str(error))
-        except AWS_ERRORS as error:
-            self._error(sentence(error))
-
-    def _zones(self) -> None:
-        region = self._config["region"]
+    @cached_property
+    def _available_zones(self) -> list[str]:
         found = self._aws.client("ec2").describe_availability_zones(
             Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
         )["AvailabilityZones"]
-        available = sorted(zone["ZoneName"] for zone in found if zone["State"] == "available")
-        self._available_zones = available
+        return sorted(zone["ZoneName"] for zone in found if zone["State"] == "available")
+
+    def _zones(self) -> Iterator[str]:
+        region, available = self._config["region"], self._available_zones
         for zone in self._config["zones"]:
             if zone not in available:
                 hint = suggestion(zone, available)
-                self._error(f"zones has {zone}, but the region {region} has {', '.join(available)}{hint or '.'}")
+                yield f"zones has {zone}, but the region {region} has {', '.join(available)}{hint or '.'}"
 
-    def _key_pair(self) -> None:
+    def _key_pair(self) -> Iterator[str]:
         name = self._config["key_name"]
         if not name:
             return
         others = [pair["KeyName"] for pair in self._aws.client("ec2").describe_key_pairs()["KeyPairs"]]
         if name not in others:
             hint = suggestion(name, others) or ": import the key pair, or remove key_name and use Session Manager."
-            self._error(f"key_name '{name}' is not a key pair in the region {self._config['region']}{hint}")
+            yield f"key_name '{name}' is not a key pair in the region {self._config['region']}{hint}"
 
-    def _permissions_boundary(self) -> None:
+    def _permissions_boundary(self) -> Iterator[str]:
         arn = self._config["permissions_boundary"]
         # The rules refuse other values.
         if arn is None or not configuration_rules.BOUNDARY.fullmatch(arn):
             return
         if unless_missing(self._aws.client("iam").get_policy, "NoSuchEntity", PolicyArn=arn) is None:
-            self._error(
+            yield (
                 f"permissions_boundary is '{arn}', but this policy does not exist: create it, or remove "
                 "permissions_boundary."
             )
 
-    def _dns(self) -> None:
+    def _dns(self) -> Iterator[str]:
         dns = self._config["dns"] or {}
         # The rules refuse both and neither.
         if dns.get("zone"):
             self.zone_id = hosted_zone.find(self._aws, dns["zone"])["id"]
             if dns["record"]:
-                self._record(Dns(self.zone_id, _plain_record(dns), dns["ttl"], ipv6=dns["ipv6"]))
+                yield from self._record(Dns(self.zone_id, _plain_record(dns), dns["ttl"], ipv6=dns["ipv6"]))
         if dns.get("cloud_map"):
             namespace = cloud_map_service.find(self._aws, dns["cloud_map"]["namespace"])
             cloud_map_service.own(self._aws, self._config["cluster_name"], namespace["id"], dns["cloud_map"])
 
-    def _record(self, wanted: Dns) -> None:
+    def _record(self, wanted: Dns) -> Iterator[str]:
         """Say what the agents would refuse."""
         record = Zone(self._aws, time.time).read(wanted)
         foreign = record_rules.foreign(
             record, wanted, Policy(self._config["cluster_name"], {}, region=self._aws.region).owner
         )
         if foreign:
-            self._error(foreign)
+            yield foreign
         elif wanted.ipv6 and record.ipv6_unowned:
-            self.warnings.append(record_rules.foreign_ipv6(wanted))
+            yield Advice(record_rules.foreign_ipv6(wanted))
 
-    def _bucket(self) -> None:
-        bucket.check_bucket(self._aws, self._names["bucket"])
-        bucket.check_address_pool(self._aws, self._names["bucket"], self._config)
+    def _bucket(self) -> Iterator[str]:
+        yield from bucket.bucket_problems(self._aws, self._names["bucket"])
+        yield from bucket.address_pool_problems(self._aws, self._names["bucket"], self._config)
 
-    def _key(self) -> None:
+    def _secret(self) -> Iterator[str]:
+        if self._config["autolock"]:
+            yield from bucket.secret_problems(self._aws, self._names["unlock_secret"])
+
+    def _key(self) -> Iterator[str]:
+        yield from ()
         self.key_id = bucket.find_key(self._aws, self._config["cluster_name"], self._names["key_alias"])
 
-    def _endpoints(self) -> None:
+    def _endpoints(self) -> Iterator[str]:
         nodes = self._config["private_nodes"]
         if nodes is None or not nodes["endpoints"]:
             return
         for endpoint, offer in interface_endpoints.offers_of(self._aws, nodes["endpoints"]).items():
             if offer.zones is not None and not set(offer.zones) & set(self._config["zones"]):
-                self._error(
+                yield (
                     f"private_nodes.nat is none, but the interface endpoint for {endpoint} is not available in "
                     f"the zones {', '.join(self._config['zones'])}: add {' or '.join(offer.zones)} to zones."
                 )
 
-    def _topic(self) -> None:
-        arn = self._config["monitoring"]["topic_arn"]
+    def _topic(self) -> Iterator[str]:
+        arn = (self._config["monitoring"] or {}).get("topic_arn")
         # SNS refuses invalid ARNs, and the rules have already reported them.
-        if unless_missing(self._aws.client("sns").get_topic_attributes, *NO_TOPIC, "InvalidParameter", TopicArn=arn):
-            return
-        self._error(f"monitoring.topic_arn is '{arn}', but this topic does not exist: create it, or remove topic_arn.")
+        get = self._aws.client("sns").get_topic_attributes
+        if arn and unless_missing(get, *NO_TOPIC, "InvalidParameter", TopicArn=arn) is None:
+            yield f"monitoring.topic_arn is '{arn}', but this topic does not exist: create it, or remove topic_arn."
 
-    def _target_groups(self) -> None:
+    def _target_groups(self) -> Iterator[str]:
         """Check each by itself, since AWS answers nothing if one does not exist."""
         named = [
             (group["name"], target_group)
@@ -185,17 +188,17 @@ class Preflight:
         ]
         for group, arn in named:
             if configuration_rules.TARGET_GROUP.fullmatch(arn):
-                self._target_group(f"node_groups[{group}]: target_groups has {arn}", arn)
+                yield from self._target_group(f"node_groups[{group}]: target_groups has {arn}", arn)
 
-    def _target_group(self, where: str, arn: str) -> None:
+    def _target_group(self, where: str, arn: str) -> Iterator[str]:
         describe = self._aws.client("elbv2").describe_target_groups
         found = unless_missing(describe, "TargetGroupNotFound", "ValidationError", TargetGroupArns=[arn])
         if not found:
-            self._error(f"{where}, but this target group does not exist: create it, or remove it.")
+            yield f"{where}, but this target group does not exist: create it, or remove it."
             return
         (group,) = found["TargetGroups"]
         if group.get("TargetType") != "instance":
-            self._error(
+            yield (
                 f"{where}, whose target type is {group.get('TargetType')}, but must be instance: create another target "
                 "group."
             )
@@ -203,7 +206,7 @@ class Preflight:
         network = self._config["network"]
         if network is not None:
             if network["vpc_id"] not in (None, group.get("VpcId")):
-                self._error(
+                yield (
                     f"{where}, which is in the VPC {group.get('VpcId')} and not in {network['vpc_id']}: create a "
                     "target group there."
                 )
@@ -211,12 +214,12 @@ class Preflight:
         own = tags.of_cluster_filter(self._config["cluster_name"])
         vpcs = listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs", Filters=own)
         if group.get("VpcId") not in [vpc["VpcId"] for vpc in vpcs]:
-            self._error(
+            yield (
                 f"{where}, which is in the VPC {group.get('VpcId')} and not in the cluster's: create a target group "
                 "there; site.yml --tags network creates the VPC first."
             )
 
-    def _instance_types(self) -> None:
+    def _instance_types(self) -> Iterator[str]:
         wanted = sorted(
             {instance_kind for group in self._config["node_groups"] for instance_kind in group["instance_types"]}
         )
@@ -229,23 +232,25 @@ class Preflight:
             for instance_kind in group["instance_types"]:
                 where = f"node_groups[{group['name']}]"
                 if instance_kind not in found:
-                    self._error(
+                    yield (
                         f"{where}: instance type {instance_kind} does not exist in the region {self._config['region']}."
                     )
                 elif group["architecture"] not in found[instance_kind]:
-                    self._error(
+                    yield (
                         f"{where}: instance type {instance_kind} is {' or '.join(found[instance_kind])}, "
                         f"but the group's architecture is {group['architecture']}."
                     )
-        self.errors += zone_errors(self._aws, self._config, sorted(found), self._available_zones)
-        self._limits.check_quota({kind["InstanceType"]: kind["VCpuInfo"]["DefaultVCpus"] for kind in types})
+        yield from launch_limits.zone_problems(self._aws, self._config, sorted(found), self._available_zones)
+        vcpus = {kind["InstanceType"]: kind["VCpuInfo"]["DefaultVCpus"] for kind in types}
+        yield from launch_limits.quota_problems(self._aws, self._config, vcpus)
 
-    def _images(self) -> None:
+    def _images(self) -> Iterator[str]:
         own = self._config["node_images"]
         wanted = {group["architecture"] for group in self._config["node_groups"]}
         identifiers = {architecture: own[architecture] for architecture in sorted(wanted) if own.get(architecture)}
+        parameters = self._image_parameters[self._config["node_os"]]
         names = {
-            parameter: self._image_parameters[parameter] for parameter in sorted(wanted) if parameter not in identifiers
+            architecture: parameters[architecture] for architecture in sorted(wanted) if architecture not in identifiers
         }
         if names:
             found = self._aws.client("ssm").get_parameters(Names=sorted(names.values()))["Parameters"]
@@ -254,14 +259,14 @@ class Preflight:
                 if name in values:
                     identifiers[architecture] = values[name]
                 else:
-                    self._error(
+                    yield (
                         f"The region {self._config['region']} has no image of {self._config['node_os']} for "
                         f"{architecture} (SSM parameter {name}): choose another node_os, or set node_images."
                     )
         if identifiers:
-            self._read_images(identifiers)
+            yield from self._read_images(identifiers)
 
-    def _read_images(self, identifiers: Mapping[str, str]) -> None:
+    def _read_images(self, identifiers: Mapping[str, str]) -> Iterator[str]:
         try:
             found = self._aws.client("ec2").describe_images(ImageIds=sorted(set(identifiers.values())))["Images"]
         except ClientError as error:
@@ -272,16 +277,16 @@ class Preflight:
         for architecture, identifier in identifiers.items():
             image = by_id.get(identifier)
             if image is None or image.get("State") != "available":
-                self._error(
+                yield (
                     f"The image {identifier} for {architecture} does not exist in the region {self._config['region']}: "
                     "correct node_images, or share the image with this account."
                 )
             elif image["Architecture"] != architecture:
-                self._error(f"The image {identifier} is {image['Architecture']}, but is set for {architecture}.")
+                yield f"The image {identifier} is {image['Architecture']}, but is set for {architecture}."
             else:
-                self._read_image(architecture, image)
+                yield from self._read_image(architecture, image)
 
-    def _read_image(self, architecture: str, image: Mapping[str, Any]) -> None:
+    def _read_image(self, architecture: str, image: Mapping[str, Any]) -> Iterator[str]:
         device = image["RootDeviceName"]
         self.images[architecture] = {"id": image["ImageId"], "root_device": device}
         sizes = [
@@ -291,19 +296,19 @@ class Preflight:
         ]
         for group in self._config["node_groups"]:
             if group["architecture"] == architecture and sizes and group["volume_size"] < sizes[0]:
-                self._error(
+                yield (
                     f"node_groups[{group['name']}]: volume_size is {group['volume_size']}, "
                     f"but the image {image['ImageId']} needs {sizes[0]} GiB."
                 )
 
-    def _vpcs(self) -> None:
+    def _vpcs(self) -> Iterator[str]:
         network, cluster = self._config["network"], self._config["cluster_name"]
         if network is not None:
             if network["vpc_id"]:
-                self.errors += existing_network.moved(self._aws, cluster, [network["vpc_id"]])
+                yield from existing_network.moved(self._aws, cluster, [network["vpc_id"]])
             return
         own = listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs", Filters=tags.of_cluster_filter(cluster))
-        self.errors += existing_network.moved(self._aws, cluster, [vpc["VpcId"] for vpc in own])
+        yield from existing_network.moved(self._aws, cluster, [vpc["VpcId"] for vpc in own])
         try:
             wanted = IPv4Network(self._config["vpc_cidr"])
         except ValueError:
@@ -313,7 +318,7 @@ class Preflight:
             own_tags = tags.from_list(vpc.get("Tags", []))
             if own_tags.get(tags.CLUSTER) == self._config["cluster_name"]:
                 if vpc["CidrBlock"] != str(wanted):
-                    self._error(
+                    yield (
                         f"vpc_cidr is {wanted}, but the cluster's VPC {vpc['VpcId']} has {vpc['CidrBlock']}, "
                         "which cannot be changed: restore the value, or create another cluster."
                     )
@@ -324,12 +329,12 @@ class Preflight:
             for block in blocks:
                 if wanted.overlaps(IPv4Network(block)):
                     name = own_tags.get("Name") or ("the default VPC" if vpc.get("IsDefault") else "without a name")
-                    self._error(
+                    yield (
                         f"vpc_cidr {wanted} overlaps {block} of the VPC {vpc['VpcId']} ({name}) in the same region, "
                         "so the two VPCs could never be connected: choose another range."
                     )
 
-    def _security_group_rules(self) -> None:
+    def _security_group_rules(self) -> Iterator[str]:
         """Ask for the quota only if the default is not enough."""
         many = {
             group: found
@@ -343,27 +348,27 @@ class Preflight:
                 f"use fewer ranges, or request an increase of the quota {security_group_rules.QUOTA} of Amazon VPC."
             )
             if quota is None:
-                self.warnings.append(
+                yield Advice(
                     f"{what}, more than AWS's default of {security_group_rules.DEFAULT}, and the account's quota could "
                     f"not be read: if it is lower, {instead}"
                 )
             elif count > quota:
-                self._error(f"{what}, but the account allows {quota}: {instead}")
+                yield f"{what}, but the account allows {quota}: {instead}"
 
-    def _clashes(self) -> None:
+    def _clashes(self) -> Iterator[str]:
         cluster, region, role = self._config["cluster_name"], self._config["region"], self._names["manager_role"]
-        self.errors += clashes(self._aws, {**self._config, "names": self._names})
+        yield from clashes(self._aws, SoundConfig(self._config, names=self._names))
         found = unless_missing(self._aws.client("iam").get_role, "NoSuchEntity", RoleName=role)
         own_tags = tags.from_list(found["Role"].get("Tags", [])) if found else {}
         elsewhere = own_tags.get(tags.REGION, region)
         path = found["Role"]["Path"] if found else self._config["iam_path"]
         if own_tags.get(tags.CLUSTER) == cluster and elsewhere == region and path != self._config["iam_path"]:
-            self._error(
+            yield (
                 f"iam_path is {self._config['iam_path']}, but the IAM role {role} has the path {path}, which cannot be "
                 "changed: restore the value, or create another cluster."
             )
         if own_tags.get(tags.CLUSTER) == cluster and elsewhere != region:
-            self._error(
+            yield (
                 f"cluster_name {cluster} is used by the cluster in {elsewhere}, which has the IAM role {role}; "
                 "IAM is global, so choose another name."
             )
@@ -371,16 +376,17 @@ class Preflight:
 
 def account_errors(aws: AwsSession, config: Mapping[str, Any]) -> list[str]:
     """Errors of the credentials, such as another account's, as sentences."""
+    region, wanted = config["region"], str(config["account_id"])
     try:
         account = aws.client("sts").get_caller_identity()["Account"]
     except AWS_ERRORS as error:
         hint = ""
         if code(error) in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
-            hint = f" Check the credentials, and that the region {config['region']} is enabled."
+            hint = f" Check the credentials, and that the region {region} is enabled."
         return [sentence(error) + hint]
-    if account != str(config["account_id"]):
+    if account != wanted:
         return [
-            f"The credentials are for the account {account}, but account_id is {config['account_id']}: "
+            f"The credentials are for the account {account}, but account_id is {wanted}: "
             "nothing was changed; use that account's profile, or correct account_id."
         ]
     return []
@@ -407,7 +413,7 @@ def run(
     files: Mapping[str, Sequence[str]],
     known: Sequence[str],
     inventories: Mapping[str, Any],
-    image_parameters: Mapping[str, Mapping[str, str]],
+    image_parameters: Images,
     stack_name: str = "",
 ) -> dict[str, Any]:
     """Check everything and return the results. Raises one ProvisionError with all errors.
@@ -422,29 +428,43 @@ def run(
         # Ansible's own variables are not the cluster's configuration.
         for error in configuration.unknown_keys(path, [key for key in keys if not key.startswith("ansible_")], known)
     ]
-    errors += configuration.check(raw, spec)
-    if errors:
-        raise ProvisionError(_list(errors))
-    config = _settled(configuration.with_defaults(raw, spec))
-    config, errors, warnings = existing_network.resolved(aws, config, lambda: account_errors(aws, config))
+    wrong = {key: configuration.check(raw, {key: rule}) for key, rule in spec.items()}
+    errors += chain.from_iterable(wrong.values())
+    given = configuration.with_defaults(raw, spec)
+    config = _settled(SoundConfig({key: value for key, value in given.items() if not wrong[key]}))
+    for error in configuration_rules.names(config, aws.regions()):
+        errors.append(error)
+        config.pop(error.split()[0], None)
+    account = list(while_sound(partial(account_errors, aws, config)))
+    # Requests need a region that exists.
+    readable = not account and {"account_id", "region"} <= config.keys()
+    config, network_errors, warnings = existing_network.resolved(aws, config, readable)
     against_rules, advice = configuration_rules.check(config, aws.regions())
-    errors, warnings = [*errors, *against_rules], [*warnings, *advice]
+    errors += [*account, *network_errors, *against_rules]
+    warnings += advice
     for path, found in inventories.items():
-        errors += inventory.check(path, found, config)
-        warnings += inventory.unreached(path, found, config)
+        errors += while_sound(partial(inventory.check, path, found, config))
+        warnings += while_sound(partial(inventory.unreached, path, found, config))
     if stack_name:
         errors += _stack_name_errors(stack_name)
-    preflight = Preflight(aws, config, image_parameters[config["node_os"]])
-    # Requests need a region that exists.
-    if config["region"] in aws.regions():
+    preflight = Preflight(aws, config, image_parameters)
+    if readable:
         preflight.look()
-    if errors or preflight.errors:
-        raise ProvisionError(_list([*errors, *preflight.errors]))
+    errors += preflight.errors
+    if errors:
+        # In the order of the configuration.
+        order = list(dict.fromkeys([*chain.from_iterable(files.values()), *spec]))
+        raise ProvisionError(_list(sorted(errors, key=lambda error: _position(error, order))))
     return {
         "warnings": [*warnings, *preflight.warnings],
         "images": preflight.images,
-        "config": _complete(config, preflight),
+        "config": _complete(aws, config, preflight),
     }
+
+
+def _position(error: str, keys: Sequence[str]) -> int:
+    """The position of the first key that a sentence names; at the end without a key."""
+    return next((keys.index(word) for word in re.findall(r"\w+", error) if word in keys), len(keys))
 
 
 def _stack_name_errors(name: str) -> list[str]:
@@ -455,24 +475,30 @@ def _stack_name_errors(name: str) -> list[str]:
     return []
 
 
-def _settled(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with derived values, and with tags and labels as strings."""
-    config = {
-        **config,
-        "account_id": str(config["account_id"]),
-        "cluster_tags": configuration.texts(config["cluster_tags"]),
-        "zones": config["zones"] or [],
+def _settled(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with derived values, and with tags and labels as strings. Changes ``config``."""
+    derived: Mapping[str, Callable[[], Any]] = {
+        "account_id": lambda: str(config["account_id"]),
+        "cluster_tags": lambda: configuration.texts(config["cluster_tags"]),
+        "zones": lambda: config["zones"] or [],
         # The network's subnets decide about both.
-        "vpc_cidr": config["vpc_cidr"] or (None if config["network"] else subnets.DEFAULT_RANGE),
-        "public_addresses": config["private_nodes"] is None,
-        "network": config["network"] and {**config["network"], **_tag_texts(config["network"])},
-        "node_groups": [_settled_group(group) for group in config["node_groups"]],
+        "vpc_cidr": lambda: config["vpc_cidr"] or (None if config["network"] else subnets.DEFAULT_RANGE),
+        "public_addresses": lambda: config["private_nodes"] is None,
+        "network": lambda: config["network"] and {**config["network"], **_tag_texts(config["network"])},
+        "node_groups": lambda: [_settled_group(group) for group in config["node_groups"]],
+        "private_nodes": lambda: config["private_nodes"] and _settled_private(config),
     }
+    for key, value in derived.items():
+        try:
+            config[key] = value()
+        except Unsound:
+            config.pop(key, None)
+    return config
+
+
+def _settled_private(config: Mapping[str, Any]) -> dict[str, Any]:
     nodes = config["private_nodes"]
-    if nodes is None:
-        return config
-    by_endpoints = interface_endpoints.needed(config) if nodes["nat"] == NONE else []
-    return {**config, "private_nodes": {**nodes, "endpoints": by_endpoints}}
+    return {**nodes, "endpoints": interface_endpoints.needed(config) if nodes["nat"] == NONE else []}
 
 
 def _settled_group(group: Mapping[str, Any]) -> dict[str, Any]:
@@ -501,7 +527,7 @@ def _plain_record(dns: Mapping[str, Any]) -> str:
     return str(dns["record"]).lower().rstrip(".")
 
 
-def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
+def _complete(aws: AwsSession, config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
     """The configuration with what roles also need: names, tags, images, and the hosted zone or Cloud Map name."""
     dns = config["dns"]
     if dns is not None:
@@ -512,8 +538,8 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
         "dns": dns,
         "daemon": engine.daemon(config),
         "key_id": found.key_id,
-        "partition": found.partition,
-        "dns_suffix": found.dns_suffix,
+        "partition": aws.partition,
+        "dns_suffix": aws.dns_suffix,
         "names": _names(config),
         "tags": tags.of_cluster(config["cluster_name"], config["cluster_tags"]),
         "node_groups": [_complete_group(config, group, found.images) for group in config["node_groups"]],

@@ -23,14 +23,22 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def refusals(given: Mapping[str, Any], options: Spec, required: Mapping[str, str] | None = None) -> list[str]:
-    """A sentence for each value of the wrong type; ``options`` are the options by variable.
+    """A sentence for each value that is missing or of the wrong type; ``options`` are the options by variable.
 
     A string is accepted for any type that it can be converted to, since command-line values are strings. The contents
     of a mapping or a list are not shown, since they may be secret. ``required`` has the sentences
     for variables that are missing or empty.
     """
-    missing = [sentence for name, sentence in (required or {}).items() if not given.get(name)]
-    return missing or [sentence for name, value in given.items() for sentence in _refusals(name, value, options[name])]
+    missing = {name: sentence for name, sentence in (required or {}).items() if given.get(name) in (None, "", [])}
+    return [
+        *missing.values(),
+        *(
+            sentence
+            for name, value in given.items()
+            if name not in missing
+            for sentence in _refusals(name, value, options[name])
+        ),
+    ]
 
 
 def _refusals(name: str, value: Any, option: Mapping[str, Any]) -> list[str]:

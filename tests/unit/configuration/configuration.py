@@ -43,7 +43,6 @@ def settled(**changed: Any) -> dict[str, Any]:
 def complete(**changed: Any) -> dict[str, Any]:
     """The configuration as the roles get it."""
     image = {"id": "ami-1", "root_device": "/dev/xvda"}
-    found = SimpleNamespace(
-        zone_id="Z1", key_id=None, images={"x86_64": image, "arm64": image}, partition="aws", dns_suffix="amazonaws.com"
-    )
-    return preflight._complete(settled(**changed), found)  # type: ignore[arg-type]
+    aws = SimpleNamespace(partition="aws", dns_suffix="amazonaws.com")
+    found = SimpleNamespace(zone_id="Z1", key_id=None, images={"x86_64": image, "arm64": image})
+    return preflight._complete(aws, settled(**changed), found)  # type: ignore[arg-type]

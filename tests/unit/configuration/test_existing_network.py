@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.account import existing_network
+from ansible_collections.swarm.aws.plugins.module_utils.account.configuration_schema import SoundConfig
 from ansible_collections.swarm.aws.plugins.module_utils.account.interface_endpoints import GLOBAL, needed, service_names
 from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 
@@ -39,7 +40,7 @@ def look(world: Account, **changed: Any) -> tuple[dict[str, Any], list[str], lis
     with world.recording() as writes:
         # New clients are recorded, and get the changed answers.
         world.aws.forget()
-        found = existing_network.resolved(world.aws, settled(**changed), list)
+        found = existing_network.resolved(world.aws, SoundConfig(settled(**changed)))
     assert writes == []
     return found
 
@@ -443,5 +444,5 @@ def test_a_cluster_cannot_move_to_another_vpc(world: Account, public: Existing) 
 
 def test_in_another_account_nothing_is_read(world: Account, public: Existing) -> None:
     with world.recording():
-        refused = existing_network.resolved(world.aws, settled(**public.variables()), lambda: ["refused"])
+        refused = existing_network.resolved(world.aws, SoundConfig(settled(**public.variables())), readable=False)
         assert (refused[1], world.reads) == ([], [])

@@ -49,11 +49,15 @@ def aws_account() -> Iterator[Account]:
 
 
 def check(
-    aws_account: Account, inventories: dict[str, Any] | None = None, stack_name: Any = "", **changed: Any
+    aws_account: Account,
+    inventories: dict[str, Any] | None = None,
+    stack_name: Any = "",
+    files: dict[str, list[str]] | None = None,
+    **changed: Any,
 ) -> dict[str, Any]:
     """Run the check, and make sure that it writes nothing."""
     given = {"stack_name": stack_name, "config": raw(**changed), "spec": spec(), "image_parameters": PARAMETERS}
-    given["inventories"] = inventories or {}
+    given |= {"inventories": inventories or {}, "files": files or {}, "known": list(spec())}
     with aws_account.recording() as writes:
         try:
             return aws_account.run(preflight.ARGUMENTS, preflight.work, given)
@@ -322,6 +326,36 @@ def test_all_errors_are_reported_at_once(aws_account: Account) -> None:
     assert "key_name 'missing'" in error
 
 
+def test_errors_of_all_kinds_are_reported_in_the_order_of_the_file(aws_account: Account) -> None:
+    files = {"all.yml": ["region", "ssh_acess", "zones", "key_name", "node_groups", "node_os", "vpc_cidr"]}
+    wrong = {"zones": ["eu-west-1x"], "key_name": "missing", "node_os": "plan9", "vpc_cidr": "10.20.0.0/8"}
+    with pytest.raises(ProvisionError) as raised:
+        check(aws_account, files=files, node_groups=[group(desired="3")], **wrong)
+
+    title, *errors = str(raised.value).split("\n- ")
+    assert (title, [error[:27] for error in errors]) == (
+        "6 errors:",
+        [
+            "all.yml: unknown key 'ssh_a",
+            "zones has eu-west-1x, but t",
+            "key_name 'missing' is not a",
+            "node_groups[manager].desire",
+            "node_os is 'plan9', but mus",
+            "vpc_cidr has '10.20.0.0/8',",
+        ],
+    )
+
+
+@pytest.mark.parametrize("key", spec())
+def test_a_refused_value_is_reported_once_and_does_not_stop_the_others(aws_account: Account, key: str) -> None:
+    """With a value of a type that no key has."""
+    said = refusal(aws_account, **{"key_name": "missing", key: 1.5j})
+
+    assert said.count(f"{key} is 1.5j, but must be ") == 1
+    others = said.count("key_name 'missing' is not a key pair")
+    assert (said.count("\n- "), others) == ((2, 1) if key not in ("account_id", "region", "key_name") else (0, 0))
+
+
 def test_an_even_number_of_managers_is_a_warning_with_its_quorum(aws_account: Account) -> None:
     (warning,) = check(aws_account, node_groups=[group(desired=4)])["warnings"]
 
@@ -363,16 +397,24 @@ def test_other_inventories_are_ignored(aws_account: Account) -> None:
 BY_SSH = {**INVENTORY, "groups": {"session_manager": "aws_public_ip_address is not defined"}}
 
 
-@pytest.mark.parametrize("missing", [{"ssh_access": []}, {"key_name": None}])
-def test_nodes_reached_only_by_ssh_without_access_are_a_warning(aws_account: Account, missing: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ({"ssh_access": []}, "ssh_access is not set: set it"),
+        ({"key_name": None}, "key_name is not set: set it"),
+        ({"key_name": None, "ssh_access": []}, "key_name and ssh_access are not set: set them"),
+    ],
+)
+def test_nodes_reached_only_by_ssh_without_access_are_a_warning(
+    aws_account: Account, missing: dict[str, Any], words: str
+) -> None:
     config = {"ssh_access": ["192.0.2.7/32"], **missing}
 
     (warning,) = check(aws_account, {"mine/aws_ec2.yml": BY_SSH}, **config)["warnings"]
 
-    (name,) = missing
     assert warning == (
-        f"mine/aws_ec2.yml: Ansible connects to nodes with public addresses by SSH, but {name} is not set: set it, "
-        "or set the group session_manager to true there."
+        f"mine/aws_ec2.yml: Ansible connects to nodes with public addresses by SSH, but {words}, or set the group "
+        "session_manager to true there."
     )
 
 

@@ -75,7 +75,14 @@ def test_an_invalid_instance_id_is_refused(value: Any, shown: str) -> None:
 
 
 def test_all_errors_are_reported_at_once() -> None:
-    assert len(refusals({"name": [], "force": "maybe", "count": 1}, OPTIONS)) == 2
+    given = {"name": None, "force": "maybe", "count": 0, "names": 5}
+    required = {"name": "Which name?", "count": "How many?", "logins": "Which logins?"}
+    assert refusals(given, OPTIONS, required) == [
+        "Which name?",
+        "Which logins?",
+        "force is 'maybe', but must be true or false: Whether to insist.",
+        f"names is 5, but must be {TEXTS}: The names.",
+    ]
 
 
 # The playbooks
@@ -84,7 +91,7 @@ INSTANCE, OTHER = "i-0000000000000000a", "i-0000000000000000b"
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 PLAYBOOKS = sorted(path.name for path in (ROOT / "playbooks").glob("[!_]*.yml"))
 # Of the configuration, of Ansible's own, or refused by the playbook itself with what to say.
-OTHERS = {"cluster_name", "groups", "stack_name", "group", "desired"}
+OTHERS = {"cluster_name", "groups", "stack_name"}
 real = pytest.mark.real("ansible-playbook: the variables of a playbook are put together by Ansible alone")
 
 
@@ -138,7 +145,15 @@ def bench(tmp_path: Path) -> Bench:
             {"stack_timeout": "long", "account_id": 123456789012},
             ["Action failed: stack_timeout is 'long', but must be an integer, at least 0: Seconds to wait for the"],
         ),
-        ("scale", {"group": ["worker"], "desired": 3}, ["Set them with -e group=worker -e desired=3."]),
+        (
+            "scale",
+            {"group": ["worker"], "timeout": "long"},
+            [
+                "How many instances should the group have? Set -e desired=3.",
+                "group is a list, but must be a string: Name of the node group.",
+                "timeout is 'long', but must be an integer, at least 0: ",
+            ],
+        ),
         ("join", {"id": [INSTANCE]}, [f"id is a list, {NO_ID}"]),
         ("rollback", {}, ["Which stack should be rolled back? Name it with -e stack_name=…."]),
         ("stop", {"stack_name": ""}, ["Which stack should be stopped? Name it with -e stack_name=…."]),

@@ -175,15 +175,18 @@ class Screen:
     verbosity = 0
 
     def __init__(self) -> None:
-        self.text = ""
+        self.text = self.errors = ""
 
-    def display(self, text, color=None, newline=True, log_only=False, **more) -> None:
-        if not log_only:
+    def display(self, text, color=None, newline=True, log_only=False, stderr=False, **more) -> None:
+        if stderr:
+            self.errors += text + "\n"
+        elif not log_only:
             self.text += text + ("\n" if newline else "")
 
 
 def task(name: str = "Wait for the nodes", **more):
-    given = {"_uuid": name, "name": name, "args": {}, "timeout": 0, "action": "swarm.aws.stack_nodes", "loop": None}
+    given = {"_uuid": name, "name": name, "args": {}, "timeout": 0, "action": "swarm.aws.stack_nodes"}
+    given |= {"loop": None, "delegate_to": None}
     return SimpleNamespace(**(given | more), get_path=lambda: "", get_name=lambda: name)
 
 
@@ -206,6 +209,91 @@ def test_a_pipe_shows_a_long_wait_from_time_to_time():
         "      still waiting: 2:40 of at most 15:00, try 3 of 60: one node is missing",
         "",
     ]
+
+
+def play(**variables):
+    manager = SimpleNamespace(get_vars=lambda **scope: variables)
+    return SimpleNamespace(
+        check_mode=False, get_name=lambda: "Show", get_vars=lambda: variables, get_variable_manager=lambda: manager
+    )
+
+
+def result(task_, **found):
+    host = SimpleNamespace(name="one", get_name=lambda: "one")
+    return SimpleNamespace(result=found, task=task_, host=host, task_name=task_.name)
+
+
+def shown(*results, verbosity: int = 0, **variables) -> Screen:
+    """A play's screen after these results; those of failures have the key failed."""
+    screen = Screen()
+    screen.verbosity = verbosity
+    callback = terminal.CallbackModule(display=screen, now=lambda: 0.0)
+    callback._live = False
+    callback.v2_playbook_on_play_start(play(**variables))
+    for each in results:
+        callback.v2_playbook_on_task_start(each.task, False)
+        (callback.v2_runner_on_failed if "failed" in each.result else callback.v2_runner_on_ok)(each)
+    callback.v2_playbook_on_stats(SimpleNamespace(processed={}, summarize=None))
+    return screen
+
+
+def document(message):
+    return result(task("Show the cluster", action="ansible.builtin.debug"), msg=message)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"), [("a\nb", "a\nb\n"), (["a", "b"], "a\nb\n"), ({"a": 1}, '{\n  "a": 1\n}\n')]
+)
+def test_a_quiet_play_prints_only_its_document(message, text):
+    read = result(task("Read the cluster"), changed=True, changes=["create it"])
+
+    screen = shown(read, document(message), terminal_quiet=True)
+
+    assert (screen.text, screen.errors) == (text, "")
+
+
+def test_a_quiet_play_prints_failures_on_standard_error():
+    screen = shown(result(task(), failed=True, msg="AWS did not answer."), terminal_quiet=True)
+
+    assert (screen.text, screen.errors) == ("", "one: AWS did not answer.\n")
+
+
+@pytest.mark.parametrize(("quiet", "verbosity"), [(False, 0), (True, 1)])
+def test_other_plays_and_verbose_runs_print_their_tasks(quiet, verbosity):
+    assert "PLAY [Show]" in shown(document("a"), terminal_quiet=quiet, verbosity=verbosity).text
+
+
+@pytest.mark.parametrize("diff", [False, True])
+def test_changes_are_printed_unless_a_diff_names_them(diff, monkeypatch):
+    monkeypatch.setattr(terminal, "context", SimpleNamespace(CLIARGS={"diff": diff}))
+    changed = result(task(), changed=True, changes=["create the queue web"], diff=[{"before": "", "after": "a"}])
+
+    assert ("create the queue web" in shown(changed).text) is not diff
+
+
+INTERNAL = {"false_condition": "a", "skip_reason": "b", "ansible_loop_var": "item", "ansible_index_var": "index"}
+
+
+@pytest.mark.parametrize("found", [{"failed": True, "msg": "No."}, {"results": 7}])
+@pytest.mark.parametrize("verbosity", [0, 1])
+def test_internals_are_not_shown(found, verbosity):
+    screen = shown(result(task(), invocation={}, _ansible_no_log=False, **found, **INTERNAL), verbosity=verbosity)
+
+    assert [key for key in (*INTERNAL, "invocation", "_ansible") if key in screen.text] == []
+
+
+def test_a_failure_shows_a_commands_output():
+    found = {
+        "failed": True,
+        "msg": "non-zero return code",
+        "rc": 3,
+        "start": "now",
+        "module_stdout": "python3: not found",
+    }
+    screen = shown(result(task(), **found))
+
+    assert "one: non-zero return code" in screen.text and '"rc": 3' in screen.text
+    assert '"stdout": "python3: not found"' in screen.text and "now" not in screen.text
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def manager_report() -> dict[str, object]:
 def run_view(tmp_path: Path, view: str, states: dict[str, object], facts: dict[str, object]) -> tuple[int, str, str]:
     """The exit code, the screen and the errors of a view."""
     role = {"ansible.builtin.import_role": {"name": "swarm.aws.views", "tasks_from": view}}
-    variables = {"cluster_name": "example", "region": "eu-west-1", **facts}
+    variables = {"terminal_quiet": True, "cluster_name": "example", "region": "eu-west-1", **facts}
     (tmp_path / "hosts.json").write_text(
         json.dumps({"all": {"hosts": {"localhost": None}, "children": {"swarm_role_manager": {"hosts": states}}}})
     )
@@ -52,7 +52,7 @@ def run_view(tmp_path: Path, view: str, states: dict[str, object], facts: dict[s
     done = subprocess.run(
         ["ansible-playbook", "-i", str(tmp_path / "hosts.json"), str(tmp_path / "play.yml")],
         cwd=ROOT,
-        env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.document", "ANSIBLE_INVENTORY_ENABLED": "yaml"},
+        env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.terminal", "ANSIBLE_INVENTORY_ENABLED": "yaml"},
         capture_output=True,
         text=True,
         check=False,

@@ -48,7 +48,7 @@ def run(tmp_path, empty_account):
     inventory = tmp_path / "hosts"
     inventory.write_text(INVENTORY)
     own = {
-        "ANSIBLE_STDOUT_CALLBACK": "swarm.aws.document",
+        "ANSIBLE_STDOUT_CALLBACK": "swarm.aws.terminal",
         "AWS_ENDPOINT_URL": empty_account,
         "AWS_ACCESS_KEY_ID": "nobody",
         "AWS_SECRET_ACCESS_KEY": "nothing-to-hide",
@@ -114,6 +114,13 @@ def test_a_diagnosis_names_nodes_that_do_not_answer(run, tmp_path):
     files = unpack(bundle)
     assert '"Reservations": []' in files["fault/aws.json"]
     assert list(json.loads(files["fault/index.json"])["missing"]) == [node]
+
+
+def test_all_invalid_output_options_are_refused_at_once(run):
+    done = run("diagnose", "-e", "output=/nowhere/x", "-e", "hours=0", "-e", "lines=0")
+    assert [line.split(" is ")[0] for line in done.stderr.splitlines()] == [
+        f"localhost, {name}: {name}" for name in ("output", "hours", "lines")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_the_collection_does_not_change_a_cluster_of_the_checkout(site: Site, in
 
 def test_the_collection_shows_and_scales_the_cluster(site: Site, installed: Installed) -> None:
     (worker,) = site.ids("worker")
-    shown = installed.run("ansible-playbook swarm.aws.status", ANSIBLE_STDOUT_CALLBACK="swarm.aws.document")
+    shown = installed.run("ansible-playbook swarm.aws.status")
     assert shown.code == 0, shown.output[-3000:]
     assert worker in shown.output
     scaled = installed.run("ansible-playbook swarm.aws.scale -e group=worker -e desired=1")
