@@ -404,12 +404,16 @@ def run(
     inventories: Mapping[str, Any],
     image_parameters: Mapping[str, Mapping[str, str]],
     stack_name: str = "",
+    *,
+    deploys: bool = False,
+    session_plugin: str = "",
 ) -> dict[str, Any]:
     """Check everything and return the results. Raises one ProvisionError with all errors.
 
     ``files`` are the names of the variables in each configuration file, ``known`` the names of all variables;
     ``inventories`` are the contents of the inventory files that find the cluster's instances; ``stack_name`` is the
-    name of the stack to deploy, empty for the example's.
+    name of the stack to deploy, empty for the example's. ``deploys`` says whether it is deployed afterwards, so that
+    Ansible must reach the nodes; ``session_plugin`` is the path of AWS's session-manager-plugin, empty for none.
     """
     errors = [
         error
@@ -426,7 +430,7 @@ def run(
     errors, warnings = [*errors, *against_rules], [*warnings, *advice]
     for path, found in inventories.items():
         errors += inventory.check(path, found, config)
-        warnings += inventory.unreached(path, found, config)
+    (errors if deploys else warnings).extend(inventory.unreached(inventories, config, session_plugin))
     if stack_name:
         errors += _stack_name_errors(stack_name)
     preflight = Preflight(aws, config, image_parameters[config["node_os"]])
