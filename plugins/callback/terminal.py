@@ -38,6 +38,8 @@ from ansible.template import Templar
 from ansible.utils.color import colorize, hostcolor, stringc
 from ansible.utils.display import get_text_width
 
+from ..module_utils._core.counting import counted
+
 # Longer lines are hard to read, even on a wider terminal.
 WIDEST = 100
 NARROWEST = 40
@@ -294,7 +296,7 @@ class CallbackModule(CallbackBase):
                 self._print(f"{hostcolor(host, counts)} : {' '.join(cells)}")
             took = self._now() - self._began
             mode = " Nothing was changed: this was check mode." if context.CLIARGS.get("check") else ""
-            self._print(f"\n{len(self._times)} tasks in {duration(took)}.{mode}")
+            self._print(f"\n{counted(len(self._times), 'task')} in {duration(took)}.{mode}")
             slow = sorted((time for time in self._times if time[0] >= SLOW), key=lambda time: -time[0])[:SLOWEST]
             for seconds, name in slow:
                 self._print(f"  {duration(seconds):>8}  {shorten(name, self._width() - 12)}")

@@ -49,8 +49,8 @@ options:
     default: ""
   deploys:
     description:
-      - Whether the stack is deployed afterwards, so that it is an error instead of a warning if Ansible cannot reach the
-        nodes.
+      - Whether the stack is deployed afterwards, so that it is an error instead of a warning if Ansible cannot reach
+        the nodes.
     type: bool
     default: false
   session_plugin:

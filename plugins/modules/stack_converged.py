@@ -108,7 +108,7 @@ awaited:
   returned: when there is such a stack
   type: list
   elements: str
-  sample: [example_web (4 of 6 tasks run)]
+  sample: [example_web (4 of 6 tasks running)]
 since:
   description: When the wait began, for the next call.
   returned: when there is such a stack

@@ -14,6 +14,7 @@ from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Sequenc
 from . import actions as act
 from . import dns, interruptions, node_labels, target_groups
 from .cluster import MANAGER, WARMED, Cluster, Instance, Interruption, Node, Service
+from .counting import counted
 from .decision import Decision
 from .events import SPOT
 from .node_deletion import delete, demote
@@ -252,7 +253,7 @@ class NodeRemoval:
         if left > 0:
             for need in needs:
                 why = f", but {need.obstacle}" if need.obstacle else ""
-                tasks = f"{need.missing} tasks of {need.service}"
+                tasks = f"{counted(need.missing, 'task')} of {need.service}"
                 self._out.wait(instance.id, f"{tasks} to run elsewhere, for {left:.0f} s at most{why}")
             return False
         self._out.notes.append(_no_place(instance, needs))
@@ -295,7 +296,7 @@ class NodeRemoval:
             return True
         end = (self._now if at is None else at) + self._policy.drain_seconds
         until = end if limits.stop_by is None else min(end, limits.stop_by)
-        what = _counted(left) if left else f"{node.tasks} tasks"
+        what = _listed(left) if left else counted(node.tasks, "task")
         if until > self._now:
             self._out.wait(instance.id, f"{what} to end on {instance.id}, for {until - self._now:.0f} s at most")
             return False
@@ -319,9 +320,9 @@ class NodeRemoval:
 
 
 def _no_place(instance: Instance, needs: List[Need]) -> str:
-    tasks = [f"{need.missing} tasks of {need.service} ({need.obstacle or 'they do not get healthy'})" for need in needs]
+    tasks = [f"{counted(need.missing, 'task')} of {need.service} ({need.obstacle or 'not healthy'})" for need in needs]
     return f"{instance.id} is not drained, since there is no room elsewhere for {' and '.join(tasks)}."
 
 
-def _counted(left: Mapping[str, int]) -> str:
-    return " and ".join(f"{count} of {name}" for name, count in sorted(left.items()))
+def _listed(left: Mapping[str, int]) -> str:
+    return " and ".join(f"{counted(count, 'task')} of {name}" for name, count in sorted(left.items()))

@@ -51,8 +51,8 @@ def unreached(inventories: Mapping[str, Any], config: Mapping[str, Any], session
             for name, given in (("key_name", key), ("ssh_access", port)):
                 if not given:
                     yield (
-                        f"{path}: Ansible connects to the nodes by SSH, but {name} is not set: set it, or set the group "
-                        "session_manager to true there."
+                        f"{path}: Ansible connects to the nodes by SSH, but {name} is not set: set it, or set the "
+                        "group session_manager to true there."
                     )
         elif not config["session_manager"]:
             yield (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
+from .._core.counting import counted
+
 TITLES = {"planned": "Next", "awaited": "Waits for", "refused": "Refused", "notes": "Note", "failures": "Unknown"}
 
 
@@ -12,7 +14,7 @@ def sentences(status: Mapping[str, Any]) -> Iterator[str]:
     quorum, record = status.get("quorum"), status.get("record")
     if quorum:
         spare = "it is lost" if quorum["margin"] < 0 else f"{quorum['margin']} may fail"
-        reachable = f"{quorum['reachable']} of {quorum['voters']} managers reachable"
+        reachable = f"{quorum['reachable']} of {counted(quorum['voters'], 'manager')} reachable"
         yield f"Quorum: {reachable}, quorum {quorum['needed']}, {spare}"
     if record:
         yield from (f"DNS: {sentence}" for sentence in _record(record))

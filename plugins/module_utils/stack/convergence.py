@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._core.counting import counted
 from . import images
 from .service_spec import whole
 from .stack_engine import StackEngine
@@ -101,7 +102,7 @@ def _state(engine: StackEngine, stack: str, verdicts: dict[str, Verdict]) -> Sta
     for name, verdict in bad.items():
         lines = engine.log(verdict.task, _LOG_LINES) if verdict.task else []
         state.services[name]["log"] = lines
-        text = f"{name} {verdict.state} ({verdict.running} of {verdict.wanted} tasks run): {verdict.why}"
+        text = f"{name} {verdict.state} ({verdict.running} of {counted(verdict.wanted, 'task')} running): {verdict.why}"
         reasons.append(text + (f"; its log ends: {' | '.join(lines)}" if lines else ""))
     state.problem = f"The stack '{stack}' did not converge: {'; '.join(reasons)}."
     return state

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core.counting import counted
+
 GROUP = "swarm.aws.group"
 
 
@@ -22,7 +24,7 @@ def missing(nodes: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, An
         labelled = [node for node in ready if _has(node, group.get("labels") or {})]
         if len(labelled) >= desired:
             continue
-        phrase = f"{desired - len(labelled)} of {desired} nodes of group '{group['name']}' ({group['role']})"
+        phrase = f"{desired - len(labelled)} of {counted(desired, 'node')} of group '{group['name']}' ({group['role']})"
         if len(mine) > len(ready):
             phrase += f", {len(mine) - len(ready)} of them joined but not ready"
         if len(ready) > len(labelled):

@@ -237,7 +237,7 @@ def test_a_launch_that_succeeds_in_another_zone_is_waited_for(make: Make) -> Non
 def test_an_instance_that_is_never_launched_has_a_deadline(make: Make) -> None:
     scaling = make()
     scaling.pause("Launch")
-    with pytest.raises(ProvisionError, match="After 60 s Auto Scaling has not launched 1 more instances"):
+    with pytest.raises(ProvisionError, match="After 60 s Auto Scaling has not launched 1 more instance"):
         scaling.run(surge=1)
 
 

@@ -274,7 +274,7 @@ def test_fault_29_an_invalid_instance_id_is_refused(wrong):
     ("alive", "asked", "numbers"),
     [
         (3, ["i-001", "i-002"], "1 of 3 managers reachable, fewer than their quorum of 2"),
-        (1, ["i-001"], "0 of 1 managers reachable, fewer than their quorum of 1"),
+        (1, ["i-001"], "0 of 1 manager reachable, fewer than their quorum of 1"),
         (2, ["i-002"], "1 of 2 managers reachable, fewer than their quorum of 2"),
     ],
 )

@@ -439,7 +439,7 @@ def test_a_removal_waits_until_nothing_is_left_and_names_what_stays(engine: Memo
 def test_a_removal_that_takes_too_long_says_what_is_left(engine: MemoryEngine) -> None:
     deployed(engine, bundle())
     engine.lingers = 1000
-    with pytest.raises(StackError, match="The stack 'shop' is not removed after 5 s: 1 tasks are left"):
+    with pytest.raises(StackError, match="The stack 'shop' still has 1 task after 5 s"):
         stack_removal.remove(engine, "shop", memory_engine.FakeTime().clock(), timeout=5)
 
 
