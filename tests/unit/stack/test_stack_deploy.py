@@ -23,6 +23,11 @@ def engine() -> MemoryEngine:
     return MemoryEngine()
 
 
+def test_what_docker_remarks_on_is_a_warning(engine: MemoryEngine) -> None:
+    engine.remark = "image app:1 could not be accessed."
+    assert "Docker says: image app:1 could not be accessed." in deployment(engine, bundle()).run(check=False).warnings
+
+
 def test_a_first_deployment_makes_everything(engine: MemoryEngine) -> None:
     report = deployed(engine, bundle())
     assert report.changed
