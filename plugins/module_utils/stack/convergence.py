@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._core.counting import counted
-from . import images
+from . import images, published_ports
 from .service_spec import whole
 from .stack_engine import StackEngine
 from .stack_error import StackError
@@ -91,6 +91,7 @@ def _state(engine: StackEngine, stack: str, verdicts: dict[str, Verdict]) -> Sta
             "running": verdict.running,
             "image": image.partition("@")[0],
             "digest": images.digest_of(image),
+            "ports": published_ports.of_service(services[name]) if spec else [],
             "why": verdict.why,
         }
     bad = {name: found for name, found in sorted(verdicts.items()) if found.state not in (*GOOD, PROGRESSING)}

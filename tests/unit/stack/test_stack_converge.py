@@ -28,6 +28,7 @@ def test_a_stack_that_runs_is_told_by_service(engine: MemoryEngine) -> None:
         "running": 2,
         "image": "app:1.0",
         "digest": memory_engine.DIGEST,
+        "ports": [],
         "why": "",
     }
 
