@@ -246,9 +246,15 @@ failures:
   returned: success
   type: list
   elements: str
+msg:
+  description: How many of the members have a node that is ready.
+  returned: success
+  type: str
+  sample: 3 of 4 nodes ready
 """
 
 from ..module_utils._core import report
+from ..module_utils._core.counting import counted
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.plan import decide
 from ..module_utils.adapters.swarm import manager_here
@@ -273,8 +279,12 @@ def show(cluster):
     if status.get("agents"):
         failures.append(f"From the acting agent: {status['agents']}")
     decision = decide(observed, policy, aws_time.now())
+    members = report.members(observed, policy.dns.addresses if policy.dns else "public")
+    present = [member for member in members if member["node"] or member["state"] == "running"]
+    ready = sum(member["node_state"] == "ready" for member in present)
     return {
-        "members": report.members(observed, policy.dns.addresses if policy.dns else "public"),
+        "msg": f"{ready} of {counted(len(present), 'node')} ready",
+        "members": members,
         "groups": report.groups(groups),
         "outdated": report.outdated(observed, groups),
         "record": report.standing(observed, policy, decision),

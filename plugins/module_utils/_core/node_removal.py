@@ -156,7 +156,7 @@ class NodeRemoval:
         if node_labels.fact(node.labels, node_labels.DRAINED, self._now) is not None:
             return True
         remembered = self._in_use(instance, node, interruption)
-        replaced = self._replaced(instance, node, interruption)
+        replaced = self._replaced(instance, node, interruption, limits)
         if remembered is not None and replaced:
             if not remembered:
                 return True
@@ -225,7 +225,7 @@ class NodeRemoval:
         self._out.wait(instance.id, f"{left:.0f} s until no resolver knows {instance.id}", self._now + left)
         return left
 
-    def _replaced(self, instance: Instance, node: Node, interruption: Interruption) -> bool:
+    def _replaced(self, instance: Instance, node: Node, interruption: Interruption, limits: Limits) -> bool:
         """Whether its tasks have replacements elsewhere, as far as possible, or need none."""
         if node.state == "down" or node.availability == "drain":
             # Its tasks run elsewhere. Those of a node in state unknown still run on it.
@@ -251,7 +251,9 @@ class NodeRemoval:
             self._out.notes.append(f"{_no_place(instance, hopeless or needs)} It was forced.")
             return True
         if left > 0:
-            for need in needs:
+            left = left if limits.drain_by is None else min(left, limits.drain_by - self._now)
+            # Otherwise it is drained without them.
+            for need in needs if left > 0 else ():
                 why = f", but {need.obstacle}" if need.obstacle else ""
                 tasks = f"{counted(need.missing, 'task')} of {need.service}"
                 self._out.wait(instance.id, f"{tasks} to run elsewhere, for {left:.0f} s at most{why}")

@@ -132,9 +132,8 @@ class _Reading:
         said = self._stack("deploy", self._bundle.sources, self._bundle.stack)[2]
         if code or self._nowhere not in said:
             raise self._refusal(said)
-        ignored = {
-            name: _RESTART if name == "restart" else "" for names in _IGNORED.findall(said) for name in names.split(", ")
-        }
+        named = (name for names in _IGNORED.findall(said) for name in names.split(", "))
+        ignored = {name: _RESTART if name == "restart" else "" for name in named}
         if any("depends_on" in service for service in document["services"].values()):
             ignored["depends_on"] = _DEPENDS_ON
         made = definition.of(self._bundle, document, self._root, {**ignored, **dict(_DEPRECATED.findall(said))})

@@ -55,8 +55,8 @@ class Published:
         for name, port in self._ports if self._groups else ():
             if not self._is_open(port):
                 yield (
-                    f"{name} publishes the port {port['port']}/{port['protocol']}, but no node group opens it: {remedy} "
-                    "and run site.yml, unless only nodes or clients in your own security groups need it."
+                    f"{name} publishes the port {port['port']}/{port['protocol']}, but no node group opens it: "
+                    f"{remedy} and run site.yml, unless only nodes or clients in your own security groups need it."
                 )
 
     def _is_open(self, port: Mapping[str, Any]) -> bool:

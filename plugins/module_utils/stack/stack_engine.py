@@ -120,9 +120,10 @@ class StackEngine(EngineApi):
         credentials: Mapping[str, Credentials],
         ask_registries: bool,
     ) -> str:
-        """Deploy, and return what Docker remarks, empty if it does not. The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too.
+        """Deploy, and return what Docker remarks on, empty for nothing.
 
-        With ``ask_registries`` Docker asks them for the platforms of the images, so that tasks run on such nodes only.
+        The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too. With
+        ``ask_registries`` Docker asks them for the platforms of the images, so that tasks run on such nodes only.
         """
         if not ask_registries:
             for service in self.services(stack).values():

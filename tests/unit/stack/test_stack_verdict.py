@@ -337,6 +337,7 @@ def node(group: str, state: str = "ready", reachable: str = "reachable", **label
 def test_a_swarm_with_all_of_its_nodes_lacks_nothing() -> None:
     found = [node("manager", edge="true"), node("manager", edge="true"), node("worker"), node("other", "down")]
     assert required_nodes.missing(found, GROUPS) == []
+    assert required_nodes.told(found, GROUPS) == "The swarm has 3 of 3 nodes."
 
 
 def test_what_is_missing_is_said_by_group() -> None:
@@ -344,6 +345,10 @@ def test_what_is_missing_is_said_by_group() -> None:
         "2 of 2 nodes of group 'manager' (manager)",
         "1 of 1 node of group 'worker' (worker)",
     ]
+    assert required_nodes.told([node("manager", edge="true")], GROUPS) == (
+        "The swarm has 1 of 3 nodes, and lacks 1 of 2 nodes of group 'manager' (manager); "
+        "1 of 1 node of group 'worker' (worker)."
+    )
 
 
 @pytest.mark.parametrize(
