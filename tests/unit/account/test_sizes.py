@@ -122,7 +122,7 @@ def test_a_warm_pool_that_keeps_terminated_instances_is_reported(make: Make) -> 
 
 @pytest.mark.parametrize(
     ("desired", "said"),
-    [(5, "may have 1 to 4 instances, but 5 are requested"), (1, "has 2 instances, and Auto Scaling would choose")],
+    [(5, "may have 1 to 4 instances, not 5"), (1, "has 2 instances, and Auto Scaling would choose")],
 )
 def test_an_invalid_size_is_refused_before_a_write(make: Make, desired: int, said: str) -> None:
     scaling = make(2, 4)
