@@ -29,6 +29,7 @@ extends_documentation_fragment:
 
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -41,6 +42,8 @@ from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 from ansible.utils.color import colorize, hostcolor, stringc
 from ansible.utils.display import get_text_width
+
+from ..module_utils._core.counting import counted
 
 # Longer lines are hard to read, even on a wider terminal.
 WIDEST = 100
@@ -63,6 +66,7 @@ COLOURS = {
     "UNREACHABLE": constants.COLOR_UNREACHABLE,
     "failed, ignored": constants.COLOR_WARN,
     "unreachable, ignored": constants.COLOR_WARN,
+    "not yet": constants.COLOR_WARN,
     "changed": constants.COLOR_CHANGED,
     "ok": constants.COLOR_OK,
     "skipped": constants.COLOR_SKIP,
@@ -81,6 +85,9 @@ INTERNAL = {
 QUIET = "terminal_quiet"
 # Ansible's own task that validates a role's arguments.
 VALIDATE = {"validate_argument_spec", "ansible.builtin.validate_argument_spec"}
+WAIT = {"wait_for_connection", "ansible.builtin.wait_for_connection"}
+# The limit of a wait in the task's name, in seconds.
+NAMED_LIMIT = re.compile(r", for (\d+) s at most")
 # Nothing is overwritten while a task waits for input.
 PAUSE = {"pause", "ansible.builtin.pause", "ansible.legacy.pause"}
 
@@ -118,6 +125,11 @@ def lines_of(value):
     return None
 
 
+def awaited_in(found):
+    """What a result waits for, a phrase each."""
+    return lines_of(found.get("msg")) or lines_of(found.get("awaited")) or []
+
+
 def from_here(path):
     """The path relative to the working directory if it is below it, otherwise unchanged."""
     relative = os.path.relpath(path)
@@ -133,16 +145,17 @@ class Running:
     """A running task and its results so far."""
 
     def __init__(self, task, name, now):
-        self.uuid, self.task, self.name = task._uuid, task, name
+        self.uuid, self.task, self.name = task._uuid, task, NAMED_LIMIT.sub("", name)
         self.began = self.ended = now
         # The hosts on which it has started, and the results of the hosts on which it has ended.
         self.started = set()
         self.outcomes = {}
         # The lines under the task's line, each with its colour and host.
         self.body = []
-        # Its timeout in seconds; the number and the message of the last try.
-        self.limit = None
-        self.tries = ""
+        # Its nearest timeout in seconds; by host the number of the next try; its maximum; what the last try said.
+        self.limit = min(map(float, NAMED_LIMIT.findall(name)), default=None)
+        self.tries = {}
+        self.most_tries = 0
         self.said = ""
         self.speak_at = now + SILENCE
 
@@ -159,11 +172,23 @@ class Running:
         return next((COLOURS[kind] for kind in COLOURS if kind in self.outcomes.values()), constants.COLOR_OK)
 
     def waited(self, now):
-        """The time so far, such as `0:42 of at most 15:00, try 9 of 60`."""
-        text = clock(now - self.began)
-        if self.limit:
+        """The time so far and the nearer limit, such as `0:42 of at most 15:00` or `0:42, try 9 of 60`."""
+        elapsed, number = now - self.began, max(self.tries.values(), default=0)
+        text = clock(elapsed)
+        if number and (not self.limit or number / self.most_tries >= elapsed / self.limit):
+            text += f", try {number} of {self.most_tries}"
+        elif self.limit:
             text += f" of at most {clock(self.limit)}"
-        return f"{text}, {self.tries}" if self.tries else text
+        return f"{text}, {len(self.outcomes)} of {len(self.started)} hosts" if len(self.started) > 1 else text
+
+    def unfinished(self, host, found):
+        """Whether a wait ended without what it waits for, but did not fail: a later task continues or reports it."""
+        if "look_for" in self.task.args:
+            return bool(found.get("awaited"))
+        if self.task.action in WAIT:
+            return "failed_when_suppressed_exception" in found
+        # Ansible gives the number of the last try as one less if it is not met.
+        return self.tries.get(host, 0) > found.get("attempts", self.most_tries)
 
 
 class CallbackModule(CallbackBase):
@@ -223,16 +248,15 @@ class CallbackModule(CallbackBase):
             if running is None or task._uuid != running.uuid:
                 return
             if not running.started:
-                running.limit = self._limit(host, task)
+                running.limit = min(filter(None, (running.limit, self._limit(host, task))), default=None)
             running.started.add(host.get_name())
 
     def v2_runner_retry(self, result):
         with self._lock:
             running = self._running_for(result)
             found = result.result
-            running.tries = f"try {found['attempts'] + 1} of {found['retries']}"
-            said = lines_of(found.get("awaited")) or lines_of(found.get("msg"))
-            running.said = "; ".join(said) if said else ""
+            running.tries[result.host.get_name()], running.most_tries = found["attempts"], found["retries"]
+            running.said = "; ".join(awaited_in(found))
 
     # Results
 
@@ -289,7 +313,7 @@ class CallbackModule(CallbackBase):
                 self._print(f"{hostcolor(host, counts)} : {' '.join(cells)}")
             took = self._now() - self._began
             mode = " Nothing was changed: this was check mode." if context.CLIARGS.get("check") else ""
-            self._print(f"\n{len(self._times)} tasks in {duration(took)}.{mode}")
+            self._print(f"\n{counted(len(self._times), 'task')} in {duration(took)}.{mode}")
             slow = sorted((time for time in self._times if time[0] >= SLOW), key=lambda time: -time[0])[:SLOWEST]
             for seconds, name in slow:
                 self._print(f"  {duration(seconds):>8}  {shorten(name, self._width() - 12)}")
@@ -355,6 +379,8 @@ class CallbackModule(CallbackBase):
                 return
             running = self._running_for(result)
             running.ended = self._now()
+            if outcome in ("ok", "changed") and running.unfinished(result.host.get_name(), result.result):
+                outcome = "not yet"
             running.outcomes[result.host.get_name()] = outcome
             self._warn(result)
             label = self.host_label(result)
@@ -365,6 +391,8 @@ class CallbackModule(CallbackBase):
                 return
             if failed or outcome in ("failed, ignored", "unreachable, ignored"):
                 self._complain(result, label, outcome)
+            elif outcome == "not yet":
+                self._add(result, awaited_in(result.result), constants.COLOR_WARN)
             elif outcome != "skipped":
                 self._speak(result)
 

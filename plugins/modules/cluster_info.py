@@ -259,9 +259,15 @@ failures:
   returned: success
   type: list
   elements: str
+msg:
+  description: How many of the members have a node that is ready.
+  returned: success
+  type: str
+  sample: 3 of 4 nodes ready
 """
 
 from ..module_utils._core import report
+from ..module_utils._core.counting import counted
 from ..module_utils._core.errors import SwarmError
 from ..module_utils._core.health import health
 from ..module_utils._core.plan import decide
@@ -288,9 +294,13 @@ def show(cluster):
         failures.append(f"From the acting agent: {status['agents']}")
     now = aws_time.now()
     decision = decide(observed, policy, now)
+    members = report.members(observed, policy.dns.addresses if policy.dns else "public")
+    present = [member for member in members if member["node"] or member["state"] == "running"]
+    ready = sum(member["node_state"] == "ready" for member in present)
     return {
+        "msg": f"{ready} of {counted(len(present), 'node')} ready",
         "health": health(observed, policy, decision, now),
-        "members": report.members(observed, policy.dns.addresses if policy.dns else "public"),
+        "members": members,
         "groups": report.groups(groups),
         "outdated": report.outdated(observed, groups),
         "record": report.standing(observed, policy, decision),

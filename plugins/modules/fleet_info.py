@@ -77,6 +77,11 @@ last_actions:
   returned: success
   type: list
   elements: dict
+msg:
+  description: How many of the desired instances of each group run.
+  returned: success
+  type: str
+  sample: 1 of 3 instances of manager, 1 of 1 instance of worker running
 notes:
   description: Auto Scaling's reasons why launches fail.
   returned: success

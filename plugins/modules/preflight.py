@@ -47,6 +47,16 @@ options:
     description: Name of the stack to deploy to the cluster. Empty for the example's name.
     type: str
     default: ""
+  deploys:
+    description:
+      - Whether the stack is deployed afterwards, so that it is an error instead of a warning if Ansible cannot reach
+        the nodes.
+    type: bool
+    default: false
+  session_plugin:
+    description: Path of AWS's session-manager-plugin on the controller. Empty if it is not installed.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -93,6 +103,8 @@ ARGUMENTS = {
     "inventories": {"type": "dict", "default": {}},
     "image_parameters": {"type": "dict"},
     "stack_name": {"type": "str", "default": ""},
+    "deploys": {"type": "bool", "default": False},
+    "session_plugin": {"type": "str", "default": ""},
 }
 
 
@@ -110,6 +122,8 @@ def work(aws, params, changes):
         params["inventories"],
         params["image_parameters"],
         params["stack_name"],
+        deploys=params["deploys"],
+        session_plugin=params["session_plugin"],
     )
     # A play can be in check mode although `ansible_check_mode` is false.
     found["config"]["check_mode"] = changes.check_mode

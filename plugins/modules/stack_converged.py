@@ -87,6 +87,10 @@ services:
     digest:
       description: The image's digest.
       type: str
+    ports:
+      description: The published ports, each with C(port) and C(protocol).
+      type: list
+      elements: dict
     why:
       description: Why it has not converged.
       type: str
@@ -99,6 +103,7 @@ services:
     example_web:
       digest: sha256:59d61d7e544f9a50d7e7c7dd869e7e9747ed7bc6ccf4bc6085827e9fb985ad22
       image: python:3.13-slim
+      ports: [{port: 80, protocol: tcp}]
       running: 6
       verdict: converged
       wanted: 6
@@ -108,7 +113,7 @@ awaited:
   returned: when there is such a stack
   type: list
   elements: str
-  sample: [example_web (4 of 6 tasks run)]
+  sample: [example_web (4 of 6 tasks running)]
 since:
   description: When the wait began, for the next call.
   returned: when there is such a stack

@@ -55,7 +55,7 @@ missing:
   elements: str
   sample: ["1 of 3 nodes of group 'manager' (manager), 1 of them joined but not ready"]
 msg:
-  description: The same as a sentence.
+  description: How many nodes of the groups the swarm has, and what is missing, as a sentence.
   returned: success
   type: str
 """
@@ -80,15 +80,16 @@ def main() -> None:
         engine = StackEngine(module.run_command)
         reason = engine.manages()
         groups = required_nodes.scaled(module.params["groups"], module.params["sizes"])
-        missing = [] if reason else required_nodes.missing(engine.nodes(), groups)
+        nodes = [] if reason else engine.nodes()
     except StackError as error:
-        reason, missing = str(error), []
+        reason, groups, nodes = str(error), [], []
+    missing = [] if reason else required_nodes.missing(nodes, groups)
     module.exit_json(
         changed=False,
         manager=not reason,
         complete=not reason and not missing,
         missing=missing,
-        msg=reason or (f"The swarm lacks {'; '.join(missing)}." if missing else "The swarm has all of its nodes."),
+        msg=reason or required_nodes.told(nodes, groups),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Callable, List, Optional
 
 from ansible_collections.swarm.aws.plugins.module_utils._core import journal
+from ansible_collections.swarm.aws.plugins.module_utils._core.counting import counted
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils._core.journal import Entry
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import files
@@ -120,7 +121,7 @@ class Shipper:
         day = int(self._now() // DAY)
         if day != self._day:
             if self._left_out:
-                self._log.warning(f"{self._left_out} entries of the journal were not sent yesterday.")
+                self._log.warning(f"Not sent yesterday: {counted(self._left_out, 'entry')} of the journal.")
             self._day, self._sent, self._left_out = day, 0, 0
 
     def _remembered(self) -> Optional[str]:
@@ -144,7 +145,9 @@ def _last_cursor(lines: List[str]) -> str:
     for line in reversed(lines):
         with contextlib.suppress(ValueError):
             return journal.cursor(line)
-    raise SwarmError(f"None of {len(lines)} entries of the journal can be read: is this node's journal damaged?")
+    raise SwarmError(
+        f"None of {counted(len(lines), 'entry')} of the journal can be read: is this node's journal damaged?"
+    )
 
 
 def start(config: Config, log: Log) -> None:

@@ -14,6 +14,7 @@ from typing import AbstractSet, Dict, Iterator, List, Mapping, Optional, Sequenc
 from . import actions as act
 from . import dns, interruptions, node_labels, target_groups
 from .cluster import MANAGER, WARMED, Cluster, Instance, Interruption, Node, Service
+from .counting import counted
 from .decision import Decision
 from .events import SPOT
 from .node_deletion import delete, demote
@@ -155,7 +156,7 @@ class NodeRemoval:
         if node_labels.fact(node.labels, node_labels.DRAINED, self._now) is not None:
             return True
         remembered = self._in_use(instance, node, interruption)
-        replaced = self._replaced(instance, node, interruption)
+        replaced = self._replaced(instance, node, interruption, limits)
         if remembered is not None and replaced:
             if not remembered:
                 return True
@@ -224,7 +225,7 @@ class NodeRemoval:
         self._out.wait(instance.id, f"{left:.0f} s until no resolver knows {instance.id}", self._now + left)
         return left
 
-    def _replaced(self, instance: Instance, node: Node, interruption: Interruption) -> bool:
+    def _replaced(self, instance: Instance, node: Node, interruption: Interruption, limits: Limits) -> bool:
         """Whether its tasks have replacements elsewhere, as far as possible, or need none."""
         if node.state == "down" or node.availability == "drain":
             # Its tasks run elsewhere. Those of a node in state unknown still run on it.
@@ -250,9 +251,11 @@ class NodeRemoval:
             self._out.notes.append(f"{_no_place(instance, hopeless or needs)} It was forced.")
             return True
         if left > 0:
-            for need in needs:
+            left = left if limits.drain_by is None else min(left, limits.drain_by - self._now)
+            # Otherwise it is drained without them.
+            for need in needs if left > 0 else ():
                 why = f", but {need.obstacle}" if need.obstacle else ""
-                tasks = f"{need.missing} tasks of {need.service}"
+                tasks = f"{counted(need.missing, 'task')} of {need.service}"
                 self._out.wait(instance.id, f"{tasks} to run elsewhere, for {left:.0f} s at most{why}")
             return False
         self._out.notes.append(_no_place(instance, needs))
@@ -295,7 +298,7 @@ class NodeRemoval:
             return True
         end = (self._now if at is None else at) + self._policy.drain_seconds
         until = end if limits.stop_by is None else min(end, limits.stop_by)
-        what = _counted(left) if left else f"{node.tasks} tasks"
+        what = _listed(left) if left else counted(node.tasks, "task")
         if until > self._now:
             self._out.wait(instance.id, f"{what} to end on {instance.id}, for {until - self._now:.0f} s at most")
             return False
@@ -319,9 +322,9 @@ class NodeRemoval:
 
 
 def _no_place(instance: Instance, needs: List[Need]) -> str:
-    tasks = [f"{need.missing} tasks of {need.service} ({need.obstacle or 'they do not get healthy'})" for need in needs]
+    tasks = [f"{counted(need.missing, 'task')} of {need.service} ({need.obstacle or 'not healthy'})" for need in needs]
     return f"{instance.id} is not drained, since there is no room elsewhere for {' and '.join(tasks)}."
 
 
-def _counted(left: Mapping[str, int]) -> str:
-    return " and ".join(f"{count} of {name}" for name, count in sorted(left.items()))
+def _listed(left: Mapping[str, int]) -> str:
+    return " and ".join(f"{counted(count, 'task')} of {name}" for name, count in sorted(left.items()))

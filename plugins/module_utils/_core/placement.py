@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Iterable, List, Optional, Sequence
 
 from .cluster import Needs, Node, Service
+from .counting import counted
 
 GLOBAL = "global"
 
@@ -19,15 +20,16 @@ def obstacle(service: Service, nodes: Sequence[Node]) -> str:
     """The likely reason why there is no room, as a clause."""
     needs = service.needs
     fit = [node for node in nodes if meets(needs, node)]
-    if not fit and needs.constraints:
-        return f"none of {len(nodes)} other nodes meets {' and '.join(needs.constraints)}"
     if not nodes:
         return "there is no other node that takes tasks"
+    if not fit and needs.constraints:
+        return f"none of {counted(len(nodes), 'other node')} meets {' and '.join(needs.constraints)}"
+    others = counted(len(fit), "other node")
     if needs.most_per_node:
-        return f"the {len(fit)} other nodes may have {needs.most_per_node} of them each"
+        return f"the {others} may have {needs.most_per_node} of them each"
     if needs.host_ports:
-        return f"port {needs.host_ports[0]} is taken on the {len(fit)} other nodes"
-    return f"the {len(fit)} other nodes have not enough free memory or CPU"
+        return f"port {needs.host_ports[0]} is taken on the {others}"
+    return f"there is not enough free memory or CPU on the {others}"
 
 
 def arriving(node: Node, services: Iterable[Service]) -> List[str]:

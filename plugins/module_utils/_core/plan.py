@@ -12,6 +12,7 @@ from . import actions as act
 from . import dns, interruptions, node_labels, node_matching, placement, registry_credentials, report, target_groups
 from .actions import Action
 from .cluster import LAUNCH_WAIT, MANAGER, Cluster, Instance, Node, Record, Service, is_ipv6
+from .counting import counted
 from .decision import Decision
 from .node_deletion import delete
 from .node_removal import NodeRemoval
@@ -191,9 +192,9 @@ class _Planner:
         if quorum.margin < 0:
             # Without a quorum the leader will step down soon, and its view of the other managers is not reliable.
             self._out.refused.append(
-                f"The quorum is lost: {quorum.reachable} of {quorum.voters} managers are reachable, {quorum.needed} "
-                f"are needed. {wanted.record} is left as it is. If the others are lost for good, restore the swarm: "
-                "ansible-playbook playbooks/restore.yml."
+                f"The quorum is lost: {quorum.reachable} of {counted(quorum.voters, 'manager')} reachable, "
+                f"{quorum.needed} needed. {wanted.record} is left as it is. If the others are lost for good, restore "
+                "the swarm: ansible-playbook playbooks/restore.yml."
             )
             return
         foreign = dns.foreign(record, wanted, self._policy.owner)

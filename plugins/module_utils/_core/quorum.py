@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Iterable
 
 from .cluster import MANAGER, Node
+from .counting import counted
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,14 @@ class Interlock:
         only_demotion = lost_anyway and not self._demoting and start.margin >= 0
         if left < start.needed and not (only_demotion and others.voters and others.margin >= 0):
             return (
-                f"it would leave {left} of {start.voters} managers reachable, fewer than their quorum of {start.needed}"
+                f"it would leave {left} of {counted(start.voters, 'manager')} reachable, fewer than their quorum of "
+                f"{start.needed}"
             )
         most = max((start.voters - 1) // 2, 1 if only_demotion else 0)
         if len(self._demoting) >= most:
-            return f"{len(self._demoting)} of {start.voters} managers are being demoted already, at most {most} may be"
+            return (
+                f"{counted(len(self._demoting), 'manager')} of {start.voters} being demoted, and at most {most} may be"
+            )
         self._reachable = left
         self._demoting.add(node.id)
         return ""

@@ -13,6 +13,7 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from . import placement, surge
 from .cluster import Node, Service
+from .counting import counted
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _unfit(service: Service) -> str:
     if service.over:
         return "some of its tasks have ended for good, and would run again"
     if service.running < service.replicas:
-        return f"{service.running} of its {service.replicas} tasks are healthy"
+        return f"{service.running} of {counted(service.replicas, 'task')} healthy"
     return ""
 
 

@@ -7,6 +7,7 @@ from typing import Mapping, Optional, Sequence
 
 from . import dns, interruptions, node_labels
 from .cluster import Cluster, Instance, Node
+from .counting import counted
 from .errors import SwarmError
 from .node_matching import NodeMatching
 from .policy import Policy
@@ -56,7 +57,7 @@ def check_quorum(observed: Cluster, members: NodeMatching, instances: Sequence[s
         node = members.node_of.get(instance)
         refusal = interlock.refusal(node, lost_anyway=not replace) if node else ""
         if refusal:
-            several = f" after {len(instances) - 1} others" if len(instances) > 1 else ""
+            several = f" after {counted(len(instances) - 1, 'other')}" if len(instances) > 1 else ""
             raise RequestRefused(f"The manager {instance} is not removed{several}: {refusal}.")
 
 
@@ -68,7 +69,9 @@ def check_room(observed: Cluster, node: Node, instance: str) -> None:
     surge = Surge(services, observed.nodes or (), {node.id}, 0.0)
     hopeless = [need for service in services for need in surge.needs(service, node.id) if need.obstacle]
     if hopeless:
-        tasks = " and ".join(f"{need.missing} tasks of {need.service} ({need.obstacle})" for need in hopeless)
+        tasks = " and ".join(
+            f"{counted(need.missing, 'task')} of {need.service} ({need.obstacle})" for need in hopeless
+        )
         raise RequestRefused(
             f"{instance} is not removed, since there is no room elsewhere for {tasks}: "
             "correct that or add a node first, or use force to lose them."
@@ -91,7 +94,7 @@ def check_size(instances: Sequence[str], members: NodeMatching, sizes: Mapping[s
         removed = [instance for instance in instances if members.instances[instance].scaling_group == group]
         if desired - len(removed) < smallest:
             raise RequestRefused(
-                f"The group {group} has {desired} instances and may not have fewer than {smallest}: "
+                f"The group {group} has {counted(desired, 'instance')} and may not have fewer than {smallest}: "
                 "lower its min in node_groups and run site.yml, or let the instance be replaced."
             )
 

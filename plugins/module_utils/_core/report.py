@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from . import dns, interruptions, node_matching, surge, target_groups
 from .actions import SyncRecord
 from .cluster import Cluster, Instance, Node, Record, ScalingGroup, Service
+from .counting import counted
 from .decision import Decision
 from .policy import Policy
 from .quorum import Quorum
@@ -133,6 +134,13 @@ def groups(found: Sequence[ScalingGroup]) -> List[Dict[str, Any]]:
         }
         for group in found
     ]
+
+
+def launched(rows: Sequence[Mapping[str, Any]], found: Sequence[ScalingGroup]) -> str:
+    """How many of the desired instances of each group run; ``rows`` are the members."""
+    running = Counter(row["group"] for row in rows if row["state"] == "running")
+    phrases = [f"{running[group.group]} of {counted(group.desired, 'instance')} of {group.group}" for group in found]
+    return f"{', '.join(phrases) or 'no instances'} running"
 
 
 def failing(group: str, reason: str) -> str:

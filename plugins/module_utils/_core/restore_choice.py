@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from . import backup_schedule
+from .counting import counted
 from .errors import SwarmError
 from .join.cluster_record import RESTORING, ClusterRecord
 from .join.ports import INACTIVE
@@ -171,7 +172,7 @@ def _named(managers: Iterable[Manager]) -> str:
 
 def _reachable(manager: Manager) -> str:
     quorum = Quorum(manager.voters, manager.reachable)
-    return f"{quorum.reachable} of {quorum.voters} managers are reachable, quorum {quorum.needed}"
+    return f"{quorum.reachable} of {counted(quorum.voters, 'manager')} reachable, quorum {quorum.needed}"
 
 
 def _target(managers: Sequence[Manager]) -> Manager:
@@ -179,7 +180,7 @@ def _target(managers: Sequence[Manager]) -> Manager:
     return min(managers, key=lambda manager: (manager.state != INACTIVE, manager.instance))
 
 
-def counted(before: Mapping[str, int], found: Mapping[str, int]) -> str:
+def differing(before: Mapping[str, int], found: Mapping[str, int]) -> str:
     """The restored counts that differ from those in the backup; empty if none does."""
     wrong = [(name, number) for name, number in before.items() if found.get(name, 0) != number]
     return ", ".join(f"{found.get(name, 0)} {name} rather than {number}" for name, number in wrong)

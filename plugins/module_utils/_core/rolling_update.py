@@ -12,6 +12,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from . import dns, interruptions, node_matching, placement, surge, target_groups
 from .cluster import MANAGER, Cluster, Instance, Node, ScalingGroup
+from .counting import counted
 from .node_matching import NodeMatching
 from .policy import Policy
 from .removal_check import RequestRefused
@@ -194,7 +195,7 @@ class Fleet:
         """
         group, mine = self.group(name), self.of_group(name)
         lacking = group.desired - len(mine)
-        result = [f"{lacking} more instances of the group {name}"] if lacking > 0 else []
+        result = [f"{counted(lacking, 'more instance')} of the group {name}"] if lacking > 0 else []
         if joined:
             return [*result, *(f"{new.id} to join the swarm" for new in mine if not new.joined and not new.removing)]
         for member in self.members:
@@ -219,8 +220,8 @@ class Fleet:
         if not group.smallest <= desired <= group.largest:
             key = "min" if desired < group.smallest else "max"
             raise RequestRefused(
-                f"The group {name} may have {group.smallest} to {group.largest} instances, and {desired} are "
-                f"requested: change its {key} in node_groups and run site.yml first."
+                f"The group {name} may have {group.smallest} to {counted(group.largest, 'instance')}, not "
+                f"{desired}: change its {key} in node_groups and run site.yml first."
             )
         warnings = self._check_managers(group, desired) if group.role == MANAGER else []
         if desired >= group.desired:
@@ -239,8 +240,8 @@ class Fleet:
             )
         if total % 2 == 0:
             return [
-                f"{total} managers survive the loss of {total - total // 2 - 1}, like {total - 1} managers: use "
-                f"{total - 1} or {total + 1}."
+                f"{total} managers survive the loss of {total - total // 2 - 1}, like "
+                f"{counted(total - 1, 'manager')}: use {total - 1} or {total + 1}."
             ]
         if total == 1:
             return ["A single manager has no redundancy: use 3 managers for a cluster that should survive a failure."]
@@ -299,7 +300,5 @@ def _short(observed: Cluster) -> Iterator[Tuple[str, str]]:
         if service.updating:
             yield service.name, f"the update of {service.name} to end"
         elif service.mode == surge.REPLICATED and service.running_or_done < surge.declared(service):
-            yield (
-                service.name,
-                f"{surge.declared(service) - service.done} tasks of {service.name} to run ({service.running} do)",
-            )
+            lacking = counted(surge.declared(service) - service.done, "task")
+            yield service.name, f"{lacking} of {service.name} to run ({service.running} running)"

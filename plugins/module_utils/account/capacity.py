@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
+from .._core.counting import counted
 from .._core.report import failing
 from .._core.upgrade_marker import TAG, UpgradeMarker
 from ..aws import tags
@@ -47,12 +48,12 @@ class Sizes:
         least, most, present = group["MinSize"], group["MaxSize"], group["DesiredCapacity"]
         if desired < present:
             raise ProvisionError(
-                f"The group {name} has {present} instances, and Auto Scaling would choose which to terminate: "
-                "remove the surplus instances without replacement."
+                f"The group {name} has {counted(present, 'instance')}, and Auto Scaling would choose which to "
+                "terminate: remove the surplus instances without replacement."
             )
         if not least <= desired <= most:
             raise ProvisionError(
-                f"The group {name} may have {least} to {most} instances, but {desired} are requested: change its min "
+                f"The group {name} may have {least} to {counted(most, 'instance')}, not {desired}: change its min "
                 "or max in node_groups and run site.yml first."
             )
         failed = self._failed(group)
@@ -213,7 +214,8 @@ class Sizes:
                 raise ProvisionError(failing(name, news[0]))
             if now >= deadline:
                 raise ProvisionError(
-                    f"After {timeout:.0f} s Auto Scaling has not launched {lacking} more instances of the group {name}."
+                    f"After {timeout:.0f} s Auto Scaling has not launched {counted(lacking, 'more instance')} of the "
+                    f"group {name}."
                 )
             time.sleep(LOOK_SECONDS)
 

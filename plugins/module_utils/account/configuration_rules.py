@@ -8,6 +8,7 @@ from functools import partial
 from ipaddress import IPv4Network
 from typing import Any, Iterable, Iterator, List, Mapping, NamedTuple, Sequence
 
+from .._core.counting import counted
 from .._core.dns import MOST_INSTANCES, most_values, owner_name
 from .._core.names import bucket as bucket_name
 from .._core.node_labels import VOLUME_PREFIX
@@ -229,8 +230,8 @@ def _addresses(config: Mapping[str, Any]) -> Iterator[str]:
     most = sum(group["max"] for group in config["node_groups"])
     if room and most > sum(room.values()):
         yield (
-            f"vpc_cidr {vpc} is too small: it has addresses for {sum(room.values())} instances in {len(room)} zones, "
-            f"but the groups may have {most} together: use a larger range."
+            f"vpc_cidr {vpc} is too small: it has addresses for {counted(sum(room.values()), 'instance')} in "
+            f"{counted(len(room), 'zone')}, but the groups may have {most} together: use a larger range."
         )
 
 
@@ -510,14 +511,14 @@ def _managers(config: Mapping[str, Any]) -> Iterator[str]:
         survives = managers - quorum(managers)
         yield Advice(
             f"An even number of managers, {managers}, needs {quorum(managers)} of them for a quorum and survives "
-            f"the loss of {survives}, like {managers - 1} managers: use {managers - 1} or {managers + 1}."
+            f"the loss of {survives}, like {counted(managers - 1, 'manager')}: use {managers - 1} or {managers + 1}."
         )
     elif managers == 1:
         yield Advice("A single manager has no redundancy: use 3 managers for a cluster that should survive a failure.")
     zones = {zone for group in groups for zone in (group["zones"] or config["zones"])}
     if managers >= 3 and 0 < len(zones) < 3:
         yield Advice(
-            f"{managers} managers in {len(zones)} zone{'s' if len(zones) > 1 else ''}: "
+            f"{managers} managers in {counted(len(zones), 'zone')}: "
             "the loss of a zone can cost the quorum; use three zones."
         )
 

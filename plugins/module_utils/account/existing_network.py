@@ -8,6 +8,7 @@ from functools import partial
 from ipaddress import IPv4Network, ip_network
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
+from .._core.counting import counted
 from ..aws import tags
 from ..aws.aws_session import AWS_ERRORS, AwsSession, ClientError, code, listed, sentence
 from . import engine
@@ -311,8 +312,8 @@ class ExistingNetwork:
             more = most - sum(present[zone] for zone in zones)
             if more > free:
                 self.errors.append(
-                    f"The subnets of network have {free} free addresses in {', '.join(sorted(zones))}, but the groups "
-                    f"may need {more} more: use larger or more subnets, or decrease max."
+                    f"The subnets of network have {counted(free, 'free address')} in {', '.join(sorted(zones))}, but "
+                    f"the groups may need {more} more: use larger or more subnets, or decrease max."
                 )
 
     # Routes

@@ -415,12 +415,16 @@ def run(
     inventories: Mapping[str, Any],
     image_parameters: Images,
     stack_name: str = "",
+    *,
+    deploys: bool = False,
+    session_plugin: str = "",
 ) -> dict[str, Any]:
     """Check everything and return the results. Raises one ProvisionError with all errors.
 
     ``files`` are the names of the variables in each configuration file, ``known`` the names of all variables;
     ``inventories`` are the contents of the inventory files that find the cluster's instances; ``stack_name`` is the
-    name of the stack to deploy, empty for the example's.
+    name of the stack to deploy, empty for the example's. ``deploys`` says whether it is deployed afterwards, so that
+    Ansible must reach the nodes; ``session_plugin`` is the path of AWS's session-manager-plugin, empty for none.
     """
     errors = [
         error
@@ -444,7 +448,8 @@ def run(
     warnings += advice
     for path, found in inventories.items():
         errors += while_sound(partial(inventory.check, path, found, config))
-        warnings += while_sound(partial(inventory.unreached, path, found, config))
+    reached = partial(inventory.unreached, inventories, config, session_plugin)
+    (errors if deploys else warnings).extend(while_sound(reached))
     if stack_name:
         errors += _stack_name_errors(stack_name)
     preflight = Preflight(aws, config, image_parameters)

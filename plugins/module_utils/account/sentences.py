@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Iterator, Mapping
 
+from .._core.counting import counted
+
 TITLES = {"planned": "Next", "awaited": "Waits for", "refused": "Refused", "notes": "Note", "failures": "Unknown"}
 
 
@@ -13,7 +15,7 @@ def sentences(status: Mapping[str, Any]) -> Iterator[str]:
     quorum, record = status.get("quorum"), status.get("record")
     if quorum:
         spare = "it is lost" if quorum["margin"] < 0 else f"{quorum['margin']} may fail"
-        reachable = f"{quorum['reachable']} of {quorum['voters']} managers reachable"
+        reachable = f"{quorum['reachable']} of {counted(quorum['voters'], 'manager')} reachable"
         yield f"Quorum: {reachable}, quorum {quorum['needed']}, {spare}"
     agents = Counter(row["agent"] for row in status.get("members", ()) if row["node"])
     if len(agents) > 1:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Iterator, Mapping, Sequence
 
+from .._core.counting import counted
 from ..aws import tags
 from ..aws.provision_error import ProvisionError
 
@@ -76,7 +77,8 @@ def carve(vpc: IPv4Network, keys: Sequence[str], taken: Mapping[str, IPv4Network
         subnet = taken.get(key) or next(free, None)
         if subnet is None:
             raise ProvisionError(
-                f"vpc_cidr {vpc} is too small: it has space for {2 ** (prefix_of(vpc) - vpc.prefixlen)} subnets, but "
+                f"vpc_cidr {vpc} is too small: it has space for "
+                f"{counted(2 ** (prefix_of(vpc) - vpc.prefixlen), 'subnet')}, but "
                 f"the zones need {len(keys)}: use a larger range, such as /16."
             )
         subnets[key] = subnet

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List, Optional, Sequence
 
+from .._core.counting import counted
 from .._core.errors import Unavailable
 from ..aws.aws_session import AwsSession
 
@@ -78,7 +79,7 @@ class Queue:
             failed += answer.get("Failed", [])
         if failed:
             raise Unavailable(
-                f"The queue {self._name} did not {verb} {len(failed)} messages: {failed[0].get('Message')}."
+                f"The queue {self._name} did not {verb} {counted(len(failed), 'message')}: {failed[0].get('Message')}."
             )
 
     def _address(self) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import images
+from .._core.counting import counted
+from . import images, published_ports
 from .service_spec import whole
 from .stack_engine import StackEngine
 from .stack_error import StackError
@@ -90,6 +91,7 @@ def _state(engine: StackEngine, stack: str, verdicts: dict[str, Verdict]) -> Sta
             "running": verdict.running,
             "image": image.partition("@")[0],
             "digest": images.digest_of(image),
+            "ports": published_ports.of_service(services[name]) if spec else [],
             "why": verdict.why,
         }
     bad = {name: found for name, found in sorted(verdicts.items()) if found.state not in (*GOOD, PROGRESSING)}
@@ -101,7 +103,7 @@ def _state(engine: StackEngine, stack: str, verdicts: dict[str, Verdict]) -> Sta
     for name, verdict in bad.items():
         lines = engine.log(verdict.task, _LOG_LINES) if verdict.task else []
         state.services[name]["log"] = lines
-        text = f"{name} {verdict.state} ({verdict.running} of {verdict.wanted} tasks run): {verdict.why}"
+        text = f"{name} {verdict.state} ({verdict.running} of {counted(verdict.wanted, 'task')} running): {verdict.why}"
         reasons.append(text + (f"; its log ends: {' | '.join(lines)}" if lines else ""))
     state.problem = f"The stack '{stack}' did not converge: {'; '.join(reasons)}."
     return state

@@ -43,7 +43,7 @@ def of(bundle: Bundle, printed: Mapping[str, Any], root: str, ignored: Mapping[s
     """Make a definition of what Docker's command printed.
 
     The command saw the controller's files in the folder ``root``, and its home there. ``ignored`` are the options of
-    services that it ignores, with its remark. Raises StackError.
+    services that it ignores, with a remark. Raises StackError.
     """
     home = json.dumps(bundle.variables.get("HOME", ""))[1:-1]
     # Docker prints all versions in the form of the newest version, but does not read that as the old version.
@@ -52,7 +52,8 @@ def of(bundle: Bundle, printed: Mapping[str, Any], root: str, ignored: Mapping[s
     warnings = []
     for option, remark in ignored.items():
         using = sorted(name for name, service in document["services"].items() if option in service)
-        warnings += [f"A swarm ignores '{option}' of {', '.join(using)}. {remark}".strip()] if using else []
+        where = f" of {', '.join(using)}" if using else ""
+        warnings.append(f"A swarm ignores '{option}'{where}. {remark}".strip())
     warnings += _on_the_host(document)
     for service in document["services"].values():
         # These are of the compose file only.

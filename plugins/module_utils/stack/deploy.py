@@ -103,13 +103,14 @@ class Deployment:
         after = before
         # Docker would run jobs again and forget the way back, even if nothing differs.
         if self.report.changed or self._options.reapply:
-            self._engine.deploy(
+            said = self._engine.deploy(
                 stack,
                 definition.command_input(self._noting_grants(document)),
                 registry_auth=self._options.registry_auth,
                 credentials=self._credentials,
                 ask_registries=self._answered,
             )
+            self.report.warnings += [f"Docker says: {said}"] if said else []
             after = self._engine.services(stack)
             self.report.changed = bool(missing) or _specs(before) != _specs(after)
         if release or after is not before:

@@ -36,11 +36,9 @@ _ENTRY = re.compile(r"\b(?:services|networks|volumes|configs|secrets)\.[\w.-]+\w
 _IGNORED = re.compile(r"^Ignoring unsupported options: (.*)$", re.MULTILINE)
 _DEPRECATED = re.compile(r"^(\w+): (.*\.)$", re.MULTILINE)
 _WARNING = re.compile(r'level=warning msg="(.*)"$', re.MULTILINE)
-# What Docker's command does not say of options that it ignores.
-_REMARKS = {
-    "depends_on": "It starts all services at once and restarts them until they run.",
-    "restart": "Only the policy is taken from it, if there is no deploy.restart_policy.",
-}
+# What Docker's command does not say of options that it ignores; it does not even name the first.
+_DEPENDS_ON = "It starts all services at once and restarts them until they run."
+_RESTART = "Only the policy is taken from it, if there is no deploy.restart_policy."
 
 
 class _DefinitionLoader(yaml.SafeLoader if yaml else object):  # type: ignore[misc]
@@ -94,6 +92,13 @@ def private_folder() -> Iterator[str]:
         yield folder
 
 
+def remarks(said: str) -> str:
+    """What the command says on one line, without the options that it ignores."""
+    for known in (_IGNORED, _DEPRECATED):
+        said = known.sub("", said)
+    return " ".join(said.replace("Ignoring deprecated options:", "").split())
+
+
 def place(path: str, text: str, encoding: str = "utf-8") -> None:
     """Write a file that only this user can read."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -127,10 +132,11 @@ class _Reading:
         said = self._stack("deploy", self._bundle.sources, self._bundle.stack)[2]
         if code or self._nowhere not in said:
             raise self._refusal(said)
-        ignored = {name: "" for names in _IGNORED.findall(said) for name in names.split(", ")}
-        made = definition.of(
-            self._bundle, document, self._root, {**ignored, **dict(_DEPRECATED.findall(said)), **_REMARKS}
-        )
+        named = (name for names in _IGNORED.findall(said) for name in names.split(", "))
+        ignored = {name: _RESTART if name == "restart" else "" for name in named}
+        if any("depends_on" in service for service in document["services"].values()):
+            ignored["depends_on"] = _DEPENDS_ON
+        made = definition.of(self._bundle, document, self._root, {**ignored, **dict(_DEPRECATED.findall(said))})
         warnings = [*self._bundle.warnings, *_WARNING.findall(said), *made.warnings]
         return replace(made, warnings=tuple(text.replace(self._root, "") for text in warnings))
 

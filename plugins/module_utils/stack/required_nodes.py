@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core.counting import counted
+
 GROUP = "swarm.aws.group"
 
 
@@ -17,12 +19,10 @@ def missing(nodes: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, An
     phrases = []
     for group in groups:
         desired = int(group["desired"])
-        mine = [node for node in nodes if _labels(node).get(GROUP) == group["name"]]
-        ready = [node for node in mine if _serves(node, group["role"])]
-        labelled = [node for node in ready if _has(node, group.get("labels") or {})]
+        mine, ready, labelled = _of_group(nodes, group)
         if len(labelled) >= desired:
             continue
-        phrase = f"{desired - len(labelled)} of {desired} nodes of group '{group['name']}' ({group['role']})"
+        phrase = f"{desired - len(labelled)} of {counted(desired, 'node')} of group '{group['name']}' ({group['role']})"
         if len(mine) > len(ready):
             phrase += f", {len(mine) - len(ready)} of them joined but not ready"
         if len(ready) > len(labelled):
@@ -31,10 +31,26 @@ def missing(nodes: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, An
     return phrases
 
 
+def told(nodes: Sequence[Mapping[str, Any]], groups: Sequence[Mapping[str, Any]]) -> str:
+    """How many of the groups' nodes count, and which are missing, as a sentence."""
+    desired = [int(group["desired"]) for group in groups]
+    present = sum(min(len(_of_group(nodes, group)[2]), size) for group, size in zip(groups, desired))
+    lacking = missing(nodes, groups)
+    lacks = f", and lacks {'; '.join(lacking)}" if lacking else ""
+    return f"The swarm has {present} of {counted(sum(desired), 'node')}{lacks}."
+
+
 def scaled(groups: Sequence[Mapping[str, Any]], sizes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The groups with their present size, if ``sizes`` has it."""
     now = {size["name"]: int(size["desired"]) for size in sizes}
     return [{**group, "desired": now[group["name"]]} if group.get("name") in now else group for group in groups]
+
+
+def _of_group(nodes: Sequence[Mapping[str, Any]], group: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
+    """The group's nodes, those of them that are ready, and those of these that have its labels."""
+    mine = [node for node in nodes if _labels(node).get(GROUP) == group["name"]]
+    ready = [node for node in mine if _serves(node, group["role"])]
+    return [mine, ready, [node for node in ready if _has(node, group.get("labels") or {})]]
 
 
 def _labels(node: Mapping[str, Any]) -> Mapping[str, str]:

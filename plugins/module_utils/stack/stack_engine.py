@@ -16,7 +16,7 @@ from . import images
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
 from .credentials import Credentials
-from .docker_reading import Run, place, private_folder, run
+from .docker_reading import Run, place, private_folder, remarks, run
 from .releases import Release
 from .stack_error import StackError
 
@@ -119,10 +119,11 @@ class StackEngine(EngineApi):
         registry_auth: bool,
         credentials: Mapping[str, Credentials],
         ask_registries: bool,
-    ) -> None:
-        """Deploy. The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too.
+    ) -> str:
+        """Deploy, and return what Docker remarks on, empty for nothing.
 
-        With ``ask_registries`` Docker asks them for the platforms of the images, so that tasks run on such nodes only.
+        The nodes get the credentials by registry, and with ``registry_auth`` this manager's logins too. With
+        ``ask_registries`` Docker asks them for the platforms of the images, so that tasks run on such nodes only.
         """
         if not ask_registries:
             for service in self.services(stack).values():
@@ -138,6 +139,7 @@ class StackEngine(EngineApi):
         if code:
             said = [line.strip() for line in errors.splitlines() if line.strip()]
             raise StackError(f"Docker refused the stack: {'; '.join(said) or 'no reason given'}")
+        return remarks(errors)
 
     def _forget_changed_image(self, service: Mapping[str, Any]) -> None:
         """With ``never``, the command keeps an image that was changed by hand if the definition's equals this label."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._core.counting import counted
 from .convergence import StackClock
 from .stack_engine import StackEngine
 from .stack_error import StackError
@@ -23,9 +24,9 @@ def remove(engine: StackEngine, stack: str, clock: StackClock, *, timeout: float
         if not left:
             return
         if clock.now() - began >= timeout:
-            what = ", ".join(f"{len(names)} {kind}" for kind, names in left.items())
+            what = ", ".join(counted(len(names), kind[:-1]) for kind, names in left.items())
             raise StackError(
-                f"The stack '{stack}' is not removed after {timeout:.0f} s: {what} are left. Run this again to keep "
+                f"The stack '{stack}' still has {what} after {timeout:.0f} s. Run this again to keep "
                 "waiting, or find the cause with `docker stack ps`."
             )
         clock.sleep(_POLL_SECONDS)

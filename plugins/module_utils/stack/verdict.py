@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._core.counting import counted
 from ..adapters.docker_time import moment
 from ..adapters.services import health_checked
 from .service_spec import digests, whole
@@ -114,7 +115,7 @@ class Case:
     def _settled(self, trouble: str) -> Verdict:
         young = [task for task in self._running() if self._is_young(task)]
         if young:
-            return self._say(PROGRESSING, trouble or f"{len(young)} of its tasks have just started")
+            return self._say(PROGRESSING, trouble or f"{counted(len(young), 'task')} started just now")
         return Verdict(COMPLETE if self._done else CONVERGED, self._wanted, self._reached)
 
     def _say(self, state: str, why: str) -> Verdict:
@@ -149,7 +150,7 @@ class Case:
 
     @property
     def _verb(self) -> str:
-        return "are complete" if self._job else "run"
+        return "complete" if self._job else "running"
 
     def _running(self) -> list[Mapping[str, Any]]:
         return [
@@ -231,8 +232,7 @@ class Case:
             )
         waiting = [task for task in self._live if task["Status"]["State"] == "pending" and task["Status"].get("Err")]
         if waiting:
-            what = f"{len(waiting)} tasks find" if len(waiting) > 1 else "a task finds"
-            return f"{what} no node: {' '.join(waiting[-1]['Status']['Err'].split())}"
+            return f"no node for {counted(len(waiting), 'task')}: {' '.join(waiting[-1]['Status']['Err'].split())}"
         return ""
 
     def _so_far(self) -> str:
@@ -241,7 +241,7 @@ class Case:
         others = others or ([] if self._live else self._tasks)
         states = Counter(str(task["Status"]["State"]) for task in others)
         rest = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        return f"{self._reached} of {self._wanted} tasks {self._verb}" + (f"; {rest}" if rest else "")
+        return f"{self._reached} of {counted(self._wanted, 'task')} {self._verb}" + (f"; {rest}" if rest else "")
 
     def _message(self) -> str:
         return str((self._service.get("UpdateStatus") or {}).get("Message") or "no reason given")

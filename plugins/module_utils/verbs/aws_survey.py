@@ -51,8 +51,10 @@ class AwsSurvey:
         status: Mapping[str, Any] = self._asked(self._store.status) or {}
         observed = Cluster(None, None, None, instances, record, services=None)
         kind = policy.dns.addresses if policy and policy.dns else "public"
+        members = report.members(observed, kind)
         return {
-            "members": report.members(observed, kind),
+            "members": members,
+            "msg": report.launched(members, groups),
             "groups": report.groups(groups),
             "outdated": report.outdated(observed, groups),
             "record": report.standing(observed, policy, Decision()) if policy else None,

@@ -13,7 +13,7 @@ from .._core.join.cluster_record import RESTORING, ClusterRecord
 from .._core.join.ports import ACTIVE, INACTIVE, MANAGER, ROLES, Outcome, Stored
 from .._core.names import launching_hook
 from .._core.publication import Publication
-from .._core.restore_choice import SURVIVOR, Manager, counted
+from .._core.restore_choice import SURVIVOR, Manager, differing
 from ..adapters import raft_state
 from ..adapters.autoscaling import AutoScalingGroups
 from ..adapters.backup_store import Backups
@@ -209,7 +209,7 @@ class Host:
                 facts = there.facts()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        wrong = counted(manifest.counts, facts.counts)
+        wrong = differing(manifest.counts, facts.counts)
         if facts.cluster_id != manifest.cluster_id:
             wrong = f"the swarm {facts.cluster_id} rather than {manifest.cluster_id}"
         if wrong:
@@ -218,5 +218,5 @@ class Host:
 
 
 def _compared(manifest: Manifest, found: Mapping[str, int]) -> str:
-    wrong = counted({name: number for name, number in manifest.counts.items() if name != "nodes"}, found)
+    wrong = differing({name: number for name, number in manifest.counts.items() if name != "nodes"}, found)
     return f"The swarm is restored, but with {wrong}." if wrong else "The swarm is restored as it was backed up."

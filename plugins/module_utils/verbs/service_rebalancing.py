@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._core import interruptions, node_matching, rebalance
 from .._core.cluster import Cluster, Service
+from .._core.counting import counted
 from .._core.errors import SwarmError, Unavailable
 from .._core.policy import Policy
 from .._core.rebalance import SpreadVerdict
@@ -67,7 +68,7 @@ class Rebalancing:
             except Unavailable as error:
                 present, state, waiting = None, "", str(error)
             if present is not None:
-                waiting = f"{present.running} of {present.replicas} tasks run"
+                waiting = f"{present.running} of {counted(present.replicas, 'task')} running"
                 if state == "completed" and present.running_or_done >= present.replicas:
                     return {node: present.wanted_on(node) for node in sorted({*present.healthy, *present.starting})}
             if self._now() >= deadline:

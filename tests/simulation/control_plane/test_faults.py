@@ -480,7 +480,7 @@ def test_fault_24_the_last_manager_is_not_removed() -> None:
         member = node(world, machine)
         assert (member.availability, member.role) == ("active", "manager")
         assert world.zone.record == record
-        assert "it would leave 0 of 1 managers reachable, fewer than their quorum of 1" in logs(world)
+        assert "it would leave 0 of 1 manager reachable, fewer than their quorum of 1" in logs(world)
 
 
 @pytest.mark.fault(24)
@@ -540,7 +540,7 @@ def test_fault_25_without_room_elsewhere_only_force_drains_a_node() -> None:
         member = node(world, machine)
         assert member.availability != "drain"
         assert world.work.services["batch"].healthy(world.now) == 1
-        assert "there is no room elsewhere for 1 tasks of batch" in logs(world)
+        assert "there is no room elsewhere for 1 task of batch" in logs(world)
         faults.request_removal(world, machine, force=True)
         world.settle(after=60.0)
         assert not machine.alive

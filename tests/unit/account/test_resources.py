@@ -99,7 +99,7 @@ def test_a_warm_pool_is_listed_and_deleted_with_its_group(world: Account) -> Non
         for resource in whole.look(world)["resources"]
         if resource["kind"] == "Auto Scaling group"
     }
-    assert notes == {groups.MANAGER: "3 instances", groups.WORKER: "1 instances and 3 in its warm pool"}
+    assert notes == {groups.MANAGER: "3 instances", groups.WORKER: "1 instance and 3 in its warm pool"}
     whole.destroy(world)
     assert world.aws.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
     there = world.aws.client("ec2").describe_instances()["Reservations"]

@@ -219,7 +219,7 @@ def test_a_task_that_completes_during_a_rebalance_is_not_waited_for(bench):
     [
         (("paused", "task x failed"), "web was not rebalanced: its update was paused: task x failed"),
         (("rollback_completed", "no"), "its update failed and was rolled back: no"),
-        (("updating", ""), "web is still being rebalanced after 60 s: 4 of 4 tasks run"),
+        (("updating", ""), "web is still being rebalanced after 60 s: 4 of 4 tasks running"),
     ],
 )
 def test_an_update_that_fails_or_never_ends_is_reported(bench, state, said):

@@ -53,11 +53,15 @@ def check(
     inventories: dict[str, Any] | None = None,
     stack_name: Any = "",
     files: dict[str, list[str]] | None = None,
+    *,
+    deploys: bool = False,
+    session_plugin: str = "/usr/local/bin/session-manager-plugin",
     **changed: Any,
 ) -> dict[str, Any]:
     """Run the check, and make sure that it writes nothing."""
     given = {"stack_name": stack_name, "config": raw(**changed), "spec": spec(), "image_parameters": PARAMETERS}
     given |= {"inventories": inventories or {}, "files": files or {}, "known": list(spec())}
+    given |= {"deploys": deploys, "session_plugin": session_plugin}
     with aws_account.recording() as writes:
         try:
             return aws_account.run(preflight.ARGUMENTS, preflight.work, given)
@@ -394,44 +398,55 @@ def test_other_inventories_are_ignored(aws_account: Account) -> None:
     assert check(aws_account, {"hosts.yml": {"all": {"hosts": {}}}, "empty.yml": None})["warnings"] == []
 
 
-BY_SSH = {**INVENTORY, "groups": {"session_manager": "aws_public_ip_address is not defined"}}
+def through(condition: Any) -> dict[str, Any]:
+    """An inventory whose group session_manager has this condition."""
+    return {"mine/aws_ec2.yml": {**INVENTORY, "groups": {"session_manager": condition}}}
+
+
+EXAMPLE = through("aws_public_ip_address is not defined or aws_key_name is not defined")
+BY_ADDRESS = through("aws_public_ip_address is not defined")
+PRIVATE = {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}}
+MINE = {"ssh_access": ["192.0.2.7/32"]}
 
 
 @pytest.mark.parametrize(
-    ("missing", "words"),
+    ("inventories", "changed", "reason"),
     [
-        ({"ssh_access": []}, "ssh_access is not set: set it"),
-        ({"key_name": None}, "key_name is not set: set it"),
-        ({"key_name": None, "ssh_access": []}, "key_name and ssh_access are not set: set them"),
+        ({}, {"session_manager": False}, "ssh_access is empty and session_manager is false, so nobody can reach"),
+        (BY_ADDRESS, {}, "mine/aws_ec2.yml: Ansible connects to the nodes by SSH, but ssh_access is not set"),
+        (BY_ADDRESS, {**MINE, "key_name": None}, "by SSH, but key_name is not set"),
+        (BY_ADDRESS, {"key_name": None}, "by SSH, but key_name and ssh_access are not set: set them"),
+        (EXAMPLE, {}, "by SSH, but ssh_access is not set"),
+        (through(False), PRIVATE, "by SSH, but ssh_access is not set"),
+        (through(True), {**MINE, "session_manager": False}, "through Session Manager, but session_manager is false"),
+        (EXAMPLE, {"key_name": None, "session_plugin": ""}, "AWS's session-manager-plugin is not installed here"),
     ],
 )
-def test_nodes_reached_only_by_ssh_without_access_are_a_warning(
-    aws_account: Account, missing: dict[str, Any], words: str
+def test_a_stack_for_nodes_that_ansible_cannot_reach_is_refused(
+    aws_account: Account, inventories: dict[str, Any], changed: dict[str, Any], reason: str
 ) -> None:
-    config = {"ssh_access": ["192.0.2.7/32"], **missing}
-
-    (warning,) = check(aws_account, {"mine/aws_ec2.yml": BY_SSH}, **config)["warnings"]
-
-    assert warning == (
-        f"mine/aws_ec2.yml: Ansible connects to nodes with public addresses by SSH, but {words}, or set the group "
-        "session_manager to true there."
-    )
+    assert reason in refusal(aws_account, inventories, deploys=True, **changed)
+    (warning,) = check(aws_account, inventories, **changed)["warnings"]
+    assert reason in warning
 
 
 @pytest.mark.parametrize(
-    ("inventory", "changed"),
+    ("inventories", "changed"),
     [
-        (BY_SSH, {"ssh_access": ["192.0.2.7/32"]}),
-        ({**BY_SSH, "groups": {"session_manager": True}}, {}),
-        ({**BY_SSH, "groups": {"session_manager": "true"}}, {}),
-        (INVENTORY, {}),  # somebody's own way
-        (BY_SSH, {"private_nodes": {}, "dns": {**DNS, "addresses": "private"}}),
+        (BY_ADDRESS, MINE),
+        (BY_ADDRESS, PRIVATE),
+        (BY_ADDRESS, {**MINE, "key_name": None, "node_groups": [group(user_data="#!/bin/sh")]}),
+        (EXAMPLE, MINE),
+        (EXAMPLE, {"key_name": None}),
+        (through(True), {}),
+        (through("true"), {}),
+        ({"mine/aws_ec2.yml": INVENTORY}, {}),  # somebody's own way
     ],
 )
-def test_reachable_nodes_are_no_warning(
-    aws_account: Account, inventory: dict[str, Any], changed: dict[str, Any]
+def test_reachable_nodes_are_no_error(
+    aws_account: Account, inventories: dict[str, Any], changed: dict[str, Any]
 ) -> None:
-    assert check(aws_account, {"mine/aws_ec2.yml": inventory}, **changed)["warnings"] == []
+    check(aws_account, inventories, deploys=True, **changed)
 
 
 def test_a_name_of_a_cluster_in_another_region_is_refused(aws_account: Account) -> None:
@@ -482,7 +497,7 @@ def test_an_existing_network_sets_the_zones_and_the_security_groups(aws_account:
     assert "dns.ipv6 is true, but IPv6 addresses are public: remove dns.ipv6, or use subnets with" in refusal(
         aws_account, **{**given, "dns": {**dns, "ipv6": True}}
     )
-    found = check(aws_account, {"mine/aws_ec2.yml": BY_SSH}, **given)["config"]
+    found = check(aws_account, BY_ADDRESS, **given)["config"]
     assert (found["zones"], found["public_addresses"]) == (list(theirs.subnets), False)
     assert found["node_groups"][0]["security_groups"] == [
         "example-member",

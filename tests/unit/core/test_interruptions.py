@@ -192,6 +192,9 @@ def test_fault_28_the_drain_starts_when_only_the_time_to_stop_is_left(left, drai
     found = replace(four(replace(member, tasks=1)), services=(service,))
     decision = decide(found, POLICY, NOW)
     assert any(isinstance(action, act.Drain) for action in decision.actions) is drained
+    # The drain begins 30 s before the deadline, before the replacements' own time is over.
+    limit = [wait for wait in decision.waits.get("i-004", ()) if "to run elsewhere" in wait]
+    assert limit == [f"1 task of web to run elsewhere, for {left - 30} s at most"][: not drained]
 
 
 @pytest.mark.fault(28)
@@ -274,7 +277,7 @@ def test_fault_29_an_invalid_instance_id_is_refused(wrong):
     ("alive", "asked", "numbers"),
     [
         (3, ["i-001", "i-002"], "1 of 3 managers reachable, fewer than their quorum of 2"),
-        (1, ["i-001"], "0 of 1 managers reachable, fewer than their quorum of 1"),
+        (1, ["i-001"], "0 of 1 manager reachable, fewer than their quorum of 1"),
         (2, ["i-002"], "1 of 2 managers reachable, fewer than their quorum of 2"),
     ],
 )

@@ -377,7 +377,7 @@ def test_fault_24_the_last_manager_is_held_until_the_deadline():
     run(world, 5)
     assert world.members["n001"].availability == "active"
     decision = decide(world.observe(), POLICY, world.time)
-    assert "0 of 1 managers reachable" in decision.refused[0]
+    assert "0 of 1 manager reachable" in decision.refused[0]
     beaten = len(world.beats)
     world.time += POLICY.hold_seconds
     world.beats.clear()

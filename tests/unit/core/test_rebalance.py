@@ -43,7 +43,7 @@ def test_an_even_service_is_not_restarted(healthy):
         ({"updating": True}, "an update of it is in progress"),
         ({"paused": True}, "an update of it is paused"),
         ({"labels": {"swarm.aws.surge": "5+1"}}, "extra tasks while a node is removed"),
-        ({"replicas": 7}, "6 of its 7 tasks are healthy"),
+        ({"replicas": 7}, "6 of 7 tasks healthy"),
         ({"replicas": 7, "over": frozenset("1"), "done": 1}, "some of its tasks have ended for good"),
     ],
 )

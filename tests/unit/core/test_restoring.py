@@ -58,7 +58,7 @@ def test_a_locked_state_is_no_survivor_and_a_backup_is_used() -> None:
 
 
 def test_a_working_swarm_is_only_replaced_with_force() -> None:
-    with pytest.raises(CannotRestore, match=r"3 of 3 managers are reachable, .* Nothing was done, .*force=demo"):
+    with pytest.raises(CannotRestore, match=r"3 of 3 managers reachable, .* Nothing was done, .*force=demo"):
         chosen(WORKS, EMPTY)
     with pytest.raises(CannotRestore, match="force is 'yes', but the cluster is 'demo'"):
         chosen(WORKS, force="yes")
@@ -119,7 +119,7 @@ def test_without_an_answer_the_reasons_are_told() -> None:
 
 NO_BACKUP = "The bucket has no backup of the swarm, so there is nothing to restore it from."
 WORKING = (
-    "The swarm works: 3 of 3 managers are reachable, quorum 2. Its state (swarm) is on i-1. Nothing was done, since no "
+    "The swarm works: 3 of 3 managers reachable, quorum 2. Its state (swarm) is on i-1. Nothing was done, since no "
     "restore is needed."
 )
 NO_RECORD = (
@@ -155,7 +155,7 @@ def test_all_managers_with_the_swarms_state_are_named() -> None:
 
 def test_force_without_a_backup_reports_that_the_swarm_works() -> None:
     assert refusal(WORKS, EMPTY, names=[], force="demo") == (
-        f"{NO_BACKUP} The swarm swarm works on i-1: 3 of 3 managers are reachable, quorum 2. It needs no restore."
+        f"{NO_BACKUP} The swarm swarm works on i-1: 3 of 3 managers reachable, quorum 2. It needs no restore."
     )
 
 
@@ -199,7 +199,7 @@ def test_unused_survivors_are_named_with_the_reason() -> None:
     )
     assert refusal(foreign, EMPTY, names=[]) == f"{NO_BACKUP} {others} {delete}the bucket, {CONTINUE}"
     assert refusal(replace(foreign, works=True, voters=1, reachable=1), names=[]) == (
-        f"{NO_BACKUP} The swarm other works on i-2: 1 of 1 managers are reachable, quorum 1. It needs no restore. "
+        f"{NO_BACKUP} The swarm other works on i-2: 1 of 1 manager reachable, quorum 1. It needs no restore. "
         f"{delete}the bucket, and its leader's agent writes it again."
     )
     assert refusal(LEFT, foreign, cluster_record=None, names=[]) == (

@@ -141,7 +141,7 @@ def test_a_converged_cluster_awaits_nothing():
 @pytest.mark.parametrize(
     ("host", "nodes", "expected"),
     [
-        (None, (), "1 more instances of the group worker"),
+        (None, (), "1 more instance of the group worker"),
         ({"lifecycle": "Pending:Wait"}, (), "i-005 to join the swarm"),
         ({"lifecycle": "Pending:Wait"}, (node(5, "worker"),), "i-005 to be in service"),
         ({}, (node(5, "worker", state="unknown"),), "the node of i-005 to be ready"),
@@ -172,12 +172,12 @@ def test_services_are_awaited_unless_they_lacked_tasks_before():
     web = Service("web", "web", replicas=3, healthy={"n001": 2})
     proxy = Service("proxy", "proxy", mode="global", healthy={"n001": 1, "n002": 1, "n003": 1}, starting={"n004": 1})
     found = seen(services=(web, proxy))
-    assert found.short == {"web": "3 tasks of web to run (2 do)"}
-    assert found.awaited("worker", set()) == ["proxy to run on i-004", "3 tasks of web to run (2 do)"]
+    assert found.short == {"web": "3 tasks of web to run (2 running)"}
+    assert found.awaited("worker", set()) == ["proxy to run on i-004", "3 tasks of web to run (2 running)"]
     assert found.awaited("manager", {"web"}) == []
     once = replace(web, over=frozenset("1"), done=1)
     assert seen(services=(once, replace(once, healthy={}, done=3))).short == {}
-    assert seen(services=(replace(once, healthy={}),)).short == {"web": "2 tasks of web to run (0 do)"}
+    assert seen(services=(replace(once, healthy={}),)).short == {"web": "2 tasks of web to run (0 running)"}
     surging = replace(web, replicas=5, labels={"swarm.aws.surge": "3+2"}, healthy={"n001": 3})
     assert seen(services=(surging,)).short == {}
 
@@ -203,8 +203,8 @@ def test_scaling_out_adds_a_number_and_scaling_in_names_instances():
     ("name", "desired", "said"),
     [
         ("wroker", 2, "There is no node group 'wroker': the groups are manager, worker"),
-        ("worker", 5, "may have 1 to 4 instances, and 5 are requested: change its max in node_groups"),
-        ("worker", 0, "may have 1 to 4 instances, and 0 are requested: change its min in node_groups"),
+        ("worker", 5, "may have 1 to 4 instances, not 5: change its max in node_groups"),
+        ("worker", 0, "may have 1 to 4 instances, not 0: change its min in node_groups"),
     ],
 )
 def test_a_size_outside_of_min_and_max_is_refused(name, desired, said):

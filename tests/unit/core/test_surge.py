@@ -222,7 +222,7 @@ def test_room_is_the_unreserved_memory_and_cpu():
     other = Service("other", "other", needs=Needs(memory=300), healthy={"n001": 2})
     small = Service("small", "small", needs=Needs(memory=150, cpus=1_000_000_000))
     assert placement.room(small, [host], [other, small], 9) == 2
-    assert placement.obstacle(small, [host]) == "the 1 other nodes have not enough free memory or CPU"
+    assert placement.obstacle(small, [host]) == "there is not enough free memory or CPU on the 1 other node"
     assert placement.obstacle(small, []) == "there is no other node that takes tasks"
 
 

@@ -149,7 +149,7 @@ def test_entries_above_the_daily_limit_are_kept_and_reported_once(tmp_path: Path
     node.now, node.lines = DAY, [*node.lines, line(6, "of tomorrow")]
     node.shipper.tick()
     assert node.sent[-1] == ("engine", "of tomorrow")
-    assert "3 entries of the journal were not sent yesterday" in node.log.getvalue()
+    assert "Not sent yesterday: 3 entries of the journal" in node.log.getvalue()
 
 
 def test_unsent_entries_do_not_count_towards_the_limit(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def _figures() -> Iterator[tuple[str, str]]:
         yield page, f"with prices of {PRICES['as_of']}:"
     for page in ("destroy", "tutorial"):
         # With the instances and the record.
-        yield page, f"{COUNT + NODES + 1} resources of the cluster example were deleted."
+        yield page, f"Deleted: {COUNT + NODES + 1} resources of the cluster example."
     yield "destroy", f"{COUNT + NODES + 1} resources of the cluster example in the account"
     yield "destroy", f"**The KMS key** for {NUMBERS[destroy.KEY_DAYS]} days"
 

@@ -150,12 +150,12 @@ def test_fault_35_an_upgrade_stops_at_the_first_failing_instance(bench: Bench, s
 def test_an_unhealthy_cluster_is_not_upgraded_without_force(
     bench: Bench,
 ) -> None:
-    short = {"example_web": "6 tasks of example_web to run (5 do)"}
+    short = {"example_web": "6 tasks of example_web to run (5 running)"}
     sick = seen(rounds=[one_round("worker", 1)], short=short)
     bench.answers["node_rollout"] = [sick, seen()]
     code, said, asked = bench.short("upgrade.yml")
     assert code != 0
-    assert "since the cluster waits for 6 tasks of example_web to run (5 do)" in said
+    assert "since the cluster waits for 6 tasks of example_web to run (5 running)" in said
     assert asked == ["node_rollout"]
     code, said, asked = bench.short("upgrade.yml", "-e", "force=true")
     assert code == 0, said[-3000:]

@@ -63,7 +63,7 @@ class MemoryEngine:
         self.live: dict[str, dict[str, Any]] = {}
         self.made: dict[str, list[dict[str, Any]]] = {}
         self.deployed = 0
-        self.refused = ""
+        self.refused = self.remark = ""
         self.made_networks: dict[str, dict[str, Any]] = {}
         self.not_manager = ""
         self.update_ends_as: str | None = None
@@ -160,7 +160,7 @@ class MemoryEngine:
         registry_auth: bool,
         credentials: Mapping[str, Credentials],
         ask_registries: bool,
-    ) -> None:
+    ) -> str:
         if self.refused:
             raise StackError(f"Docker refused the stack: {self.refused}")
         self.deployed += 1
@@ -184,6 +184,7 @@ class MemoryEngine:
             if not old or old["Spec"] != spec or "ReplicatedJob" in spec["Mode"]:
                 self.made[full] = [self._task(full, spec, node) for node in list(NODES)]
         self.live = kept
+        return self.remark
 
     def _make_networks(self, stack: str, document: dict[str, Any]) -> None:
         """Docker leaves networks alone that it has."""

@@ -28,6 +28,7 @@ def test_a_stack_that_runs_is_told_by_service(engine: MemoryEngine) -> None:
         "running": 2,
         "image": "app:1.0",
         "digest": memory_engine.DIGEST,
+        "ports": [],
         "why": "",
     }
 
@@ -37,15 +38,21 @@ def test_a_look_says_what_is_awaited_and_does_not_fail(engine: MemoryEngine) -> 
     deployment(engine, bundle()).run(check=False)
     found = state(engine, look_for=10)
     assert found.problem == ""
-    assert found.awaited == ["shop_proxy (0 of 2 tasks run; 2 preparing)", "shop_web (0 of 2 tasks run; 2 preparing)"]
+    assert found.awaited == [
+        "shop_proxy (0 of 2 tasks running; 2 preparing)",
+        "shop_web (0 of 2 tasks running; 2 preparing)",
+    ]
 
 
 @pytest.mark.parametrize(
     ("ends_as", "said"),
     [
-        ("paused", "paused (2 of 2 tasks run): the update was paused: update paused"),
-        ("rollback_completed", "rolled back (2 of 2 tasks run): the update failed and was rolled back: update paused"),
-        ("rollback_paused", "paused (2 of 2 tasks run): the update failed, and so did the rollback: update paused"),
+        ("paused", "paused (2 of 2 tasks running): the update was paused: update paused"),
+        (
+            "rollback_completed",
+            "rolled back (2 of 2 tasks running): the update failed and was rolled back: update paused",
+        ),
+        ("rollback_paused", "paused (2 of 2 tasks running): the update failed, and so did the rollback: update paused"),
     ],
 )
 def test_an_update_that_fails_fails_the_stack(engine: MemoryEngine, ends_as: str, said: str) -> None:
@@ -64,7 +71,7 @@ def test_the_reason_has_the_tasks_error_and_its_last_words(engine: MemoryEngine)
     engine.task_state = {"State": "failed", "Err": "task: non-zero exit (1)", "ContainerStatus": {"ExitCode": 1}}
     deployment(engine, bundle()).run(check=False)
     found = state(engine, timeout=20)
-    assert found.problem.startswith("The stack 'shop' did not converge: shop_proxy failed (0 of 2 tasks run): ")
+    assert found.problem.startswith("The stack 'shop' did not converge: shop_proxy failed (0 of 2 tasks running): ")
     assert "not within 20 s: a task on ip-10-0-1-1 failed: task: non-zero exit (1)" in found.problem
     assert found.problem.endswith("its log ends: Traceback | KeyError: 'COLOUR'.")
     assert found.services["shop_web"]["log"] == ["Traceback", "KeyError: 'COLOUR'"]
@@ -203,7 +210,7 @@ def test_tasks_whose_image_is_nowhere_are_not_waited_for_to_the_end(single: Memo
     began = time.seconds
     Restarted(single, time, ends_as="rejected", life=0, err="No such image: app:1.0")
     found = state(single, timeout=120, time=time)
-    assert "shop_web failed (0 of 1 tasks run): a task on ip-10-0-0-1 rejected: No such image" in found.problem
+    assert "shop_web failed (0 of 1 task running): a task on ip-10-0-0-1 rejected: No such image" in found.problem
     assert time.seconds - began < 20
 
 

@@ -23,6 +23,11 @@ def engine() -> MemoryEngine:
     return MemoryEngine()
 
 
+def test_what_docker_remarks_on_is_a_warning(engine: MemoryEngine) -> None:
+    engine.remark = "image app:1 could not be accessed."
+    assert "Docker says: image app:1 could not be accessed." in deployment(engine, bundle()).run(check=False).warnings
+
+
 def test_a_first_deployment_makes_everything(engine: MemoryEngine) -> None:
     report = deployed(engine, bundle())
     assert report.changed
@@ -439,7 +444,7 @@ def test_a_removal_waits_until_nothing_is_left_and_names_what_stays(engine: Memo
 def test_a_removal_that_takes_too_long_says_what_is_left(engine: MemoryEngine) -> None:
     deployed(engine, bundle())
     engine.lingers = 1000
-    with pytest.raises(StackError, match="The stack 'shop' is not removed after 5 s: 1 tasks are left"):
+    with pytest.raises(StackError, match="The stack 'shop' still has 1 task after 5 s"):
         stack_removal.remove(engine, "shop", memory_engine.FakeTime().clock(), timeout=5)
 
 

@@ -48,6 +48,21 @@ def test_an_image_that_was_changed_by_hand_is_forgotten(engine: StackEngine, mon
     assert (path, version, spec["Labels"]) == ("services/id-web", 7, {"a": "b"})
 
 
+def test_what_docker_says_while_it_deploys_is_passed_on_once(
+    engine: StackEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which options it ignores is said when the files are read."""
+    said = (
+        "Ignoring unsupported options: devices, privileged\n\nIgnoring deprecated options:\n\n"
+        "container_name: Setting the container name is not supported.\n\n"
+        "image app:1 could not be accessed on a registry to record\nits digest.\n\n"
+    )
+    monkeypatch.setattr(stack_engine, "run", lambda *words: (0, "Creating service shop_web\n", said))
+    assert engine.deploy("shop", "{}", registry_auth=False, credentials={}, ask_registries=True) == (
+        "image app:1 could not be accessed on a registry to record its digest."
+    )
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_credentials_are_in_a_private_file_and_not_in_the_command(
     engine: StackEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: bool

@@ -386,6 +386,11 @@ def test_a_service_without_an_image_is_refused(tmp_path: Path, options: str, sai
         read(tmp_path, f"services: {{web: {{{options}}}}}")
 
 
+def test_an_ignored_option_without_a_value_is_named_without_its_service(tmp_path: Path) -> None:
+    made = read(tmp_path, "services: {web: {image: a, privileged: false, devices: []}}")
+    assert sorted(made.warnings) == ["A swarm ignores 'devices'.", "A swarm ignores 'privileged'."]
+
+
 def test_ignored_options_are_named(tmp_path: Path) -> None:
     made = read(
         tmp_path,

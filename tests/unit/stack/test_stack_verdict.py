@@ -60,15 +60,15 @@ def test_a_forced_update_is_a_difference() -> None:
 @pytest.mark.parametrize(
     ("tasks", "running", "why"),
     [
-        ([], 0, "0 of 2 tasks run"),
-        ([task(), task("starting")], 1, "1 of 2 tasks run; 1 starting"),
-        ([task("shutdown", desired="shutdown"), task("orphaned")], 0, "0 of 2 tasks run; 1 orphaned, 1 shutdown"),
-        ([task(), task(node="gone")], 1, "1 of 2 tasks run"),
-        ([task(), task(), task(Spec=OLD)], 2, "2 of 2 tasks run"),
+        ([], 0, "0 of 2 tasks running"),
+        ([task(), task("starting")], 1, "1 of 2 tasks running; 1 starting"),
+        ([task("shutdown", desired="shutdown"), task("orphaned")], 0, "0 of 2 tasks running; 1 orphaned, 1 shutdown"),
+        ([task(), task(node="gone")], 1, "1 of 2 tasks running"),
+        ([task(), task(), task(Spec=OLD)], 2, "2 of 2 tasks running"),
         (
             [task(), task("pending", Err="no suitable node\n(1 node)")],
             1,
-            "a task finds no node: no suitable node (1 node)",
+            "no node for 1 task: no suitable node (1 node)",
         ),
         (
             [task(), task("failed", desired="shutdown", Err="boom", ContainerStatus={"ExitCode": 3})],
@@ -92,7 +92,7 @@ def test_the_latest_failure_is_the_reason() -> None:
 def test_a_task_that_runs_since_a_moment_may_yet_end() -> None:
     young = task(since=JUST_NOW)
     verdict = judged(service(), task(), young)
-    assert (verdict.state, verdict.running, verdict.why) == ("progressing", 2, "1 of its tasks have just started")
+    assert (verdict.state, verdict.running, verdict.why) == ("progressing", 2, "1 task started just now")
     settled = task(since="2026-01-01T00:01:34.9Z")
     assert judged(service(), settled, settled).state == "converged"
     for seconds, state in ((1, "converged"), (6, "progressing")):
@@ -135,7 +135,7 @@ def test_failures_of_an_earlier_deployment_do_not_count() -> None:
     failed = task("failed", desired="shutdown", Err="boom", Spec=OLD)
     found = judged(service(update="updating"), task(), task(), failed)
     assert (found.why, found.task) == ("the update is under way", None)
-    assert judged(service(), task(), failed).why == "1 of 2 tasks run"
+    assert judged(service(), task(), failed).why == "1 of 2 tasks running"
     assert "boom" in judged(service(update="rollback_started"), task(), task(), failed).why
 
 
@@ -298,7 +298,7 @@ def test_a_job_is_done_when_its_tasks_of_this_time_are() -> None:
     twice = job(TotalCompletions=2)
     assert judged(twice, of(0), of(0, Slot=1)).state == "progressing"
     verdict = judged(twice, of(0), of(1), of(1, "running", Slot=1))
-    assert (verdict.state, verdict.running, verdict.why) == ("progressing", 1, "1 of 2 tasks are complete; 1 running")
+    assert (verdict.state, verdict.running, verdict.why) == ("progressing", 1, "1 of 2 tasks complete; 1 running")
     assert judged(twice, of(1), of(1, Slot=1)) == Verdict("complete", 2, 2)
     # Without a number the API means the first run.
     assert judged(job(iteration=0), task("complete", desired="complete", JobIteration={})).state == "complete"
@@ -337,13 +337,18 @@ def node(group: str, state: str = "ready", reachable: str = "reachable", **label
 def test_a_swarm_with_all_of_its_nodes_lacks_nothing() -> None:
     found = [node("manager", edge="true"), node("manager", edge="true"), node("worker"), node("other", "down")]
     assert required_nodes.missing(found, GROUPS) == []
+    assert required_nodes.told(found, GROUPS) == "The swarm has 3 of 3 nodes."
 
 
 def test_what_is_missing_is_said_by_group() -> None:
     assert required_nodes.missing([], GROUPS) == [
         "2 of 2 nodes of group 'manager' (manager)",
-        "1 of 1 nodes of group 'worker' (worker)",
+        "1 of 1 node of group 'worker' (worker)",
     ]
+    assert required_nodes.told([node("manager", edge="true")], GROUPS) == (
+        "The swarm has 1 of 3 nodes, and lacks 1 of 2 nodes of group 'manager' (manager); "
+        "1 of 1 node of group 'worker' (worker)."
+    )
 
 
 @pytest.mark.parametrize(

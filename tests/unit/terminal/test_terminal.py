@@ -114,10 +114,17 @@ def test_a_task_has_a_line_with_its_result_and_duration(where, request):
 @pytest.mark.parametrize("where", ["in_terminal", "in_pipe"])
 def test_the_recap_names_slow_and_failed_tasks(where, request):
     run = request.getfixturevalue(where)
-    assert re.search(r"\nPLAY RECAP\none +: ok=6 +changed=3 +unreachable=0 +failed=0", run.text), run.text
-    assert re.search(r"\n7 tasks in [\d.]+ s\.\n +[\d.]+ s  \w", run.text), run.text
+    assert re.search(r"\nPLAY RECAP\none +: ok=8 +changed=3 +unreachable=0 +failed=0", run.text), run.text
+    assert re.search(r"\n9 tasks in [\d.]+ s\.\n +[\d.]+ s  \w", run.text), run.text
     assert re.search(r"\n +[\d.]+ s  Wait for what takes a while\n", run.text), run.text
     assert run.lines[-2] == "Failed: Refuse (two)"
+
+
+@pytest.mark.parametrize("where", ["in_terminal", "in_pipe"])
+def test_a_wait_that_ended_too_early_is_not_shown_as_over(where, request):
+    run = request.getfixturevalue(where)
+    assert re.search(r"  Try for too short a time \.+ not yet  [\d.]+ s\n +1 of 3 nodes ready\n", run.text), run.text
+    assert re.search(r"that does not answer \.+ not yet  [\d.]+ s\n +timed out.*Connection refused", run.text), run.text
 
 
 @pytest.mark.parametrize("where", ["in_terminal", "in_pipe"])
@@ -199,14 +206,14 @@ def test_a_pipe_shows_a_long_wait_from_time_to_time():
     for now in range(100):
         seconds[0] = float(now)
         callback._tell(callback._running)
-    callback._running.tries, callback._running.said = "try 3 of 60", "one node is missing"
+    callback._running.tries, callback._running.most_tries, callback._running.said = {"one": 3}, 60, "1 of 3 nodes ready"
     seconds[0] = 160.0
     callback._tell(callback._running)
     assert screen.text.split("\n") == [
         "  Wait for the nodes ",
         "      still waiting: 0:30 of at most 15:00",
         "      still waiting: 1:30 of at most 15:00",
-        "      still waiting: 2:40 of at most 15:00, try 3 of 60: one node is missing",
+        "      still waiting: 2:40 of at most 15:00: 1 of 3 nodes ready",
         "",
     ]
 
@@ -294,6 +301,36 @@ def test_a_failure_shows_a_commands_output():
 
     assert "one: non-zero return code" in screen.text and '"rc": 3' in screen.text
     assert '"stdout": "python3: not found"' in screen.text and "now" not in screen.text
+
+
+@pytest.mark.parametrize(
+    ("name", "timeout", "tries", "words"),
+    [
+        ("Wait", 900, 0, "1:00 of at most 15:00"),
+        ("Wait", 900, 3, "1:00 of at most 15:00"),
+        ("Wait", 900, 30, "1:00, try 30 of 60"),
+        ("Wait", None, 3, "1:00, try 3 of 60"),
+        ("Wait for 2 tasks of web to end, for 90 s at most", 900, 0, "1:00 of at most 1:30"),
+        ("Wait for 2 tasks of web to end, for 2000 s at most", 900, 0, "1:00 of at most 15:00"),
+    ],
+)
+def test_only_the_nearer_limit_of_a_wait_is_shown(name: str, timeout: int | None, tries: int, words: str) -> None:
+    callback = terminal.CallbackModule(display=Screen(), now=lambda: 0.0)
+    callback.v2_playbook_on_task_start(task(name, args={"timeout": timeout}), False)
+    running = callback._running
+    callback.v2_runner_on_start(SimpleNamespace(get_name=lambda: "one"), running.task)
+    if tries:
+        running.tries, running.most_tries = {"one": tries}, 60
+    assert running.waited(60.0) == words
+    assert "at most" not in running.name
+
+
+def test_a_wait_for_hosts_counts_them() -> None:
+    callback = terminal.CallbackModule(display=Screen(), now=lambda: 0.0)
+    callback.v2_playbook_on_task_start(task(), False)
+    running = callback._running
+    running.started, running.outcomes = {"one", "two", "three"}, {"two": "ok"}
+    assert running.waited(60.0) == "1:00, 1 of 3 hosts"
 
 
 @pytest.mark.parametrize(

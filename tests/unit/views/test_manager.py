@@ -36,6 +36,7 @@ def test_a_manager_reports_the_whole_cluster():
     )
     assert (found["failures"], found["agent"], len(found["last_actions"])) == ([], {"at": "now", "version": "1"}, 1)
     assert found["quorum"]["voters"] == 1
+    assert found["msg"] == "1 of 1 node ready"
     assert found["record"]["name"] == "www.example.com"
 
 

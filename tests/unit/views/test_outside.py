@@ -50,6 +50,7 @@ def test_without_a_bucket_instances_are_listed_and_failures_named(aws_account):
     assert (found["record"], found["last_actions"], found["agent"]["at"]) == (None, [], None)
     assert all("NoSuchBucket" in failure for failure in found["failures"]) and found["failures"]
     assert not found["changed"]
+    assert found["msg"] == "no instances running"
 
 
 def test_the_record_and_the_agents_status_are_reported(aws_account):

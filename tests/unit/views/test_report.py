@@ -76,6 +76,8 @@ def test_outdated_instances_are_named():
     old, new, unknown = replace(THREE[0], template="1"), replace(THREE[1], template="2"), THREE[2]
     assert report.outdated(observed([old, new, unknown], []), [group]) == ["i-001"]
     assert report.groups([group])[0]["desired"] == 3
+    rows = report.members(observed([old, replace(new, state="pending")], []), "public")
+    assert report.launched(rows, [group]) == "1 of 3 instances of manager running"
 
 
 def test_an_aaaa_record_is_part_of_the_report():

@@ -109,7 +109,7 @@ def test_a_diagnosis_names_nodes_that_do_not_answer(run, tmp_path):
     done = run("diagnose", "-e", f"output={bundle}")
     assert done.returncode == 0, done.stderr
     first, second, *missing = done.stdout.strip().splitlines()
-    assert (first, second.startswith("0 of 1 nodes")) == (str(bundle), True)
+    assert (first, second.startswith("0 of 1 node")) == (str(bundle), True)
     assert [line.split(": ")[:3] for line in missing] == [["Not in it", node, "It did not answer"]]
     files = unpack(bundle)
     assert '"Reservations": []' in files["fault/aws.json"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Dict, Optional, Sequence, Set, Tuple, Union
 
 from ..change import Change, State
+from ..counting import counted
 from ..errors import SwarmError
 from . import token_publication
 from .cluster_record import ClusterRecord, InvalidClusterRecord
@@ -280,7 +281,7 @@ class Joiner:
                 self._say("Unlocked this manager's state.")
                 self._note("state of this manager", {"locked": True}, {"locked": False})
                 return None
-        found = f"none of the {len(keys)} stored keys fits" if keys else "no unlock key is stored"
+        found = f"none of {counted(len(keys), 'stored key')} fits" if keys else "no unlock key is stored"
         return f"This manager's state is locked, and {found}: enter another key with `docker swarm unlock`."
 
     def _finish(self, action: Finish) -> Joined:

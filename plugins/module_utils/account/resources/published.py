@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
+from ..._core.counting import counted
 from ..._core.dns import BOTH, OWNER_PREFIX, owns_ipv6
 from ..._core.policy import Policy
 from ...aws import tags
@@ -75,7 +76,7 @@ def owned_services(aws: AwsSession, cluster: str) -> Iterator[Resource]:
             "Cloud Map service",
             service["Id"],
             f"{service['Name']}.{named}",
-            note=f"{count} instance{'' if count == 1 else 's'}",
+            note=counted(count, "instance"),
             facts={"arn": arn},
         )
 

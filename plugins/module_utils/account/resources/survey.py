@@ -6,6 +6,7 @@ import re
 from typing import Any, Callable, Iterator, Mapping
 
 from ..._core import names
+from ..._core.counting import counted
 from ...aws import tags
 from ...aws.aws_session import AwsSession, ClientError, code, listed, unless_missing
 from ...aws.provision_error import ProvisionError
@@ -68,7 +69,7 @@ class Survey:
                 name,
                 on=tuple(filter(None, [template.get("LaunchTemplateId"), *subnets.split(",")])),
                 # A warm pool is deleted with its group.
-                note=f"{len(inside)} instances" + (f" and {len(warm)} in its warm pool" if warm else ""),
+                note=counted(len(inside), "instance") + (f" and {len(warm)} in its warm pool" if warm else ""),
                 facts={
                     "arn": group.get("AutoScalingGroupARN"),
                     "group": own.get(tags.GROUP, ""),
@@ -227,7 +228,7 @@ class Survey:
             else:
                 others += 1
         count = len(backups)
-        note = f"{count} backup{'' if count == 1 else 's'}, the newest is {max(backups)}" if backups else ""
+        note = f"{counted(count, 'backup')}, the newest is {max(backups)}" if backups else ""
         kept = "keep_backups is set" if backups and self._keep_backups else ""
         on = (f"alias/{self.cluster}-swarm", *self._keys_of_the_bucket())
         yield Resource(
@@ -239,7 +240,7 @@ class Survey:
                 f"{name}/*",
                 name,
                 on=(name,),
-                note=f"{others} versions" + (" and all versions of the backups" if backups and not kept else ""),
+                note=counted(others, "version") + (" and all versions of the backups" if backups and not kept else ""),
                 facts={"keep": BACKUPS if kept else None},
             )
 

@@ -84,7 +84,7 @@ def test_the_plan_names_outdated_instances_and_orphans(site: Site) -> None:
     assert f"~ launch template {CLUSTER}-manager" in said
     for instance in site.ids("manager"):
         assert instance in said.split("Outdated in the group manager: ")[1]
-    assert f"Orphan: Auto Scaling group {CLUSTER}-worker (1 instances), since node_groups has no worker" in said
+    assert f"Orphan: Auto Scaling group {CLUSTER}-worker (1 instance), since node_groups has no worker" in said
     assert site.writes() == []
 
 

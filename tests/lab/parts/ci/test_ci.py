@@ -145,7 +145,7 @@ def shop(ci: Ci) -> Ci:
     """The shop on every node, with the page 'one'."""
     run = ci.deploy(ci.source("one"))
     assert run.code == 0, run.output[-4000:]
-    assert "ci_build: complete, 1 of 1 tasks" in run.said
+    assert "ci_build: complete, 1 of 1 task" in run.said
     deployed = ci.deploy_shop()
     assert deployed.code == 0, deployed.output[-4000:]
     ci.site.wait("the page on every node", lambda: ci.all_have("one"))

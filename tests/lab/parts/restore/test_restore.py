@@ -47,7 +47,7 @@ def test_fault_37_an_altered_backup_is_refused_and_an_older_is_offered(site: Sit
     s3, key = site.aws("s3"), f"backups/{newest}.tar.gz"
     content = s3.get_object(Bucket=site.bucket, Key=key)["Body"].read()
     refusals = {
-        ("-e", f"backup={newest}"): "The swarm works: 3 of 3 managers are reachable, quorum 2.",
+        ("-e", f"backup={newest}"): "The swarm works: 3 of 3 managers reachable, quorum 2.",
         ("-e", "backup=nonsense", "-e", "force=example"): "There is no backup 'nonsense'.",
         ("-e", "force=another"): "force is 'another', but the cluster is 'example'",
         ("-e", "force=example"): f"is damaged: it has {len(content) - 9} bytes",

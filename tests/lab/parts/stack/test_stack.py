@@ -105,7 +105,7 @@ def _motd(site: Site) -> str:
 def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, shop: Path) -> None:
     first = _deploy(site, shop, "-vvv", MOTD="one", PASSWORD="correct-horse-one")
     assert first.code == 0, first.output[-4000:]
-    assert "shop_migrate: complete, 1 of 1 tasks" in first.said
+    assert "shop_migrate: complete, 1 of 1 task" in first.said
     assert "shop_page: converged, 2 of 2 tasks" in first.said
     assert "correct-horse" not in first.output
     again = _deploy(site, shop, MOTD="one", PASSWORD="correct-horse-one")
@@ -133,7 +133,7 @@ def test_a_stack_is_deployed_rotated_failed_rolled_back_and_stopped(site: Site, 
 
     job = _deploy(site, shop, MOTD="two", PASSWORD="battery-staple-two", EXIT="7")
     assert job.code != 0
-    assert "shop_migrate failed (0 of 1 tasks run): a task on" in job.said
+    assert "shop_migrate failed (0 of 1 task running): a task on" in job.said
     # Docker runs a job again after each change of leader.
     assert re.search(r"non-zero exit \(7\)(, \d+ of them so far)?; its log ends: the table is locked", job.said)
 
@@ -180,12 +180,12 @@ def test_a_service_that_ends_after_seconds_fails_and_is_no_rollback_target(site:
     ended = _deploy(site, shop, "-e", "stack_timeout=45", SECONDS="4")
     assert ended.code != 0
     assert re.search(
-        r"shop_page failed \([01] of 1 tasks run\): not within 45 s: a task on \S+ exited \(exit code 0\)",
+        r"shop_page failed \([01] of 1 task running\): not within 45 s: a task on \S+ exited \(exit code 0\)",
         ended.said,
     ), ended.output[-4000:]
     repaired = _deploy(site, shop, SECONDS="3600")
     assert repaired.code == 0, f"{repaired.output[-4000:]}\n{site.history('shop_page')}"
-    assert "shop_page: converged, 1 of 1 tasks" in repaired.said
+    assert "shop_page: converged, 1 of 1 task" in repaired.said
     back = site.playbook("playbooks/rollback.yml", "-e", "stack_name=shop")
     assert back.code != 0
     assert "The stack 'shop' has no release to roll back to" in back.said

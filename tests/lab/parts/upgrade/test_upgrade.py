@@ -63,8 +63,8 @@ def test_a_scaled_out_group_keeps_its_size_after_site_yml(site: Site) -> None:
 
 def test_a_size_outside_of_min_and_max_is_refused(site: Site) -> None:
     for words, sentence in (
-        (["-e", "group=worker", "-e", "desired=9"], "may have 1 to 4 instances, and 9 are requested: change its max"),
-        (["-e", "group=manager", "-e", "desired=0"], "may have 3 to 5 instances, and 0 are requested: change its min"),
+        (["-e", "group=worker", "-e", "desired=9"], "may have 1 to 4 instances, not 9: change its max"),
+        (["-e", "group=manager", "-e", "desired=0"], "may have 3 to 5 instances, not 0: change its min"),
         (["-e", "group=worker"], "How many instances should the group have? Set -e desired=3."),
     ):
         run = site.playbook("playbooks/scale.yml", *words)
