@@ -369,10 +369,7 @@ def account_errors(aws: AwsSession, config: Mapping[str, Any]) -> list[str]:
     try:
         account = aws.client("sts").get_caller_identity()["Account"]
     except AWS_ERRORS as error:
-        hint = ""
-        if code(error) in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
-            hint = f" Check the credentials, and that the region {config['region']} is enabled."
-        return [sentence(error) + hint]
+        return [sentence(error)]
     if account != str(config["account_id"]):
         return [
             f"The credentials are for the account {account}, but account_id is {config['account_id']}: "
