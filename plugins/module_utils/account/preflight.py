@@ -32,6 +32,7 @@ from . import (
 )
 from . import configuration_schema as configuration
 from .configuration_schema import suggestion
+from .existing_network import S3
 from .launch_limits import LaunchLimits, zone_errors
 from .name_clashes import clashes
 from .nat_gateways import NONE
@@ -39,6 +40,8 @@ from .nat_gateways import NONE
 # Firmware and memory checks take up to 20 minutes.
 BARE_METAL_LAUNCH_SECONDS = 1800
 NO_TOPIC = ("NotFound", "NotFoundException")
+# This host and the metadata service.
+ALWAYS_DIRECT = ("localhost", "127.0.0.1", "169.254.169.254", "fd00:ec2::254")
 
 
 class Preflight:
@@ -313,10 +316,7 @@ class Preflight:
                         "which cannot be changed: restore the value, or create another cluster."
                     )
                 continue
-            blocks = [association["CidrBlock"] for association in vpc.get("CidrBlockAssociationSet", [])] or [
-                vpc["CidrBlock"]
-            ]
-            for block in blocks:
+            for block in existing_network.blocks(vpc):
                 if wanted.overlaps(IPv4Network(block)):
                     name = own_tags.get("Name") or ("the default VPC" if vpc.get("IsDefault") else "without a name")
                     self._error(
@@ -502,12 +502,30 @@ def _complete(config: Mapping[str, Any], found: Preflight) -> dict[str, Any]:
     return {
         **config,
         "dns": dns,
+        "http_proxy": _proxy(config, found.dns_suffix),
         "key_id": found.key_id,
         "partition": found.partition,
         "dns_suffix": found.dns_suffix,
         "names": _names(config),
         "tags": tags.of_cluster(config["cluster_name"], config["cluster_tags"]),
         "node_groups": [_complete_group(config, group, found.images) for group in config["node_groups"]],
+    }
+
+
+def _proxy(config: Mapping[str, Any], dns_suffix: str) -> dict[str, str] | None:
+    """The proxy's URL, and the hosts that nodes reach without it as the environment variable `no_proxy` has them."""
+    proxy, nodes, network = config["http_proxy"], config["private_nodes"], config["network"]
+    if proxy is None:
+        return None
+    # A VPC of the cluster's always has a gateway endpoint for S3.
+    endpoints = network["endpoints"] if network else [S3, *(nodes["endpoints"] if nodes else [])]
+    direct = [interface_endpoints.host(endpoint, config["region"], dns_suffix) for endpoint in endpoints]
+    if S3 in endpoints:
+        direct.append(interface_endpoints.host(f"dualstack.{S3}", config["region"], dns_suffix))
+    ranges = network["ranges"] if network else [config["vpc_cidr"]]
+    return {
+        "url": proxy["url"].rstrip("/"),
+        "no_proxy": ",".join(dict.fromkeys([*ALWAYS_DIRECT, *ranges, *direct, *proxy["no_proxy"]])),
     }
 
 

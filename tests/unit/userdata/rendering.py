@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from email.message import Message
 from functools import cache
@@ -29,9 +30,9 @@ DIGEST = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
 OPERATING_SYSTEMS = ("debian13", "amazonlinux2023", "ubuntu2404")
 
 
-def user_data(node_os: str, **group: Any) -> str:
+def user_data(node_os: str, proxy: Mapping[str, str] | None = None, **group: Any) -> str:
     """The user data of a group of managers with the given keys."""
-    return ansible().submit(_render, node_os, group).result()
+    return ansible().submit(_render, node_os, proxy, group).result()
 
 
 @cache
@@ -42,7 +43,7 @@ def ansible() -> ProcessPoolExecutor:
     )
 
 
-def _render(node_os: str, group: dict[str, Any]) -> str:
+def _render(node_os: str, proxy: Mapping[str, str] | None, group: dict[str, Any]) -> str:
     loader = DataLoader()
     variables: dict[str, Any] = {}
     for name in ("defaults/main.yml", "vars/main.yml", f"vars/{node_os}.yml"):
@@ -56,6 +57,7 @@ def _render(node_os: str, group: dict[str, Any]) -> str:
             "region": "eu-west-1",
             "dns_suffix": "amazonaws.com",
             "session_manager": True,
+            "http_proxy": proxy,
             "logs": {"retention_days": 30, "mib_per_day": 100},
             "names": resource_names("example", "123456789012", "eu-west-1"),
         },
