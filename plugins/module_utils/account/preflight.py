@@ -296,31 +296,40 @@ class Preflight:
 
     def _vpcs(self) -> None:
         network, cluster = self._config["network"], self._config["cluster_name"]
-        if network is not None:
-            if network["vpc_id"]:
-                self.errors += existing_network.moved(self._aws, cluster, [network["vpc_id"]])
-            return
-        own = listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs", Filters=tags.of_cluster_filter(cluster))
-        self.errors += existing_network.moved(self._aws, cluster, [vpc["VpcId"] for vpc in own])
+        found = list(listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs"))
+        owners = {vpc["VpcId"]: tags.from_list(vpc.get("Tags", [])).get(tags.CLUSTER) for vpc in found}
+        own = [vpc for vpc, owner in owners.items() if owner == cluster] if network is None else [network["vpc_id"]]
+        # The rules have already reported a network that is not found, and an invalid range.
+        if any(own) or network is None:
+            self.errors += existing_network.moved(self._aws, cluster, own)
+        ranges = [self._config["vpc_cidr"]] if network is None else network.get("ranges", [])
         try:
-            wanted = IPv4Network(self._config["vpc_cidr"])
+            wanted = [IPv4Network(cidr) for cidr in ranges]
         except ValueError:
-            # The rules have already reported it.
             return
-        for vpc in listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs"):
-            own_tags = tags.from_list(vpc.get("Tags", []))
-            if own_tags.get(tags.CLUSTER) == self._config["cluster_name"]:
-                if vpc["CidrBlock"] != str(wanted):
-                    self._error(
-                        f"vpc_cidr is {wanted}, but the cluster's VPC {vpc['VpcId']} has {vpc['CidrBlock']}, "
-                        "which cannot be changed: restore the value, or create another cluster."
+        for vpc in found:
+            if vpc["VpcId"] not in own:
+                self._overlaps(wanted, vpc, owners[vpc["VpcId"]])
+            elif network is None and vpc["CidrBlock"] != str(wanted[0]):
+                self._error(
+                    f"vpc_cidr is {wanted[0]}, but the cluster's VPC {vpc['VpcId']} has {vpc['CidrBlock']}, "
+                    "which cannot be changed: restore the value, or create another cluster."
+                )
+
+    def _overlaps(self, wanted: Sequence[IPv4Network], vpc: Mapping[str, Any], owner: str | None) -> None:
+        """Warn of another cluster's VPC with the same addresses, and refuse a range that another VPC has."""
+        for block in existing_network.blocks(vpc):
+            for cidr in (cidr for cidr in wanted if cidr.overlaps(IPv4Network(block))):
+                if owner:
+                    self.warnings.append(
+                        f"The range {cidr} overlaps {block} of the cluster {owner} (VPC {vpc['VpcId']}), so the two clusters "
+                        "can never be connected: choose another range if they should be."
                     )
-                continue
-            for block in existing_network.blocks(vpc):
-                if wanted.overlaps(IPv4Network(block)):
-                    name = own_tags.get("Name") or ("the default VPC" if vpc.get("IsDefault") else "without a name")
+                elif self._config["network"] is None:
+                    name = tags.from_list(vpc.get("Tags", [])).get("Name")
+                    name = name or ("the default VPC" if vpc.get("IsDefault") else "without a name")
                     self._error(
-                        f"vpc_cidr {wanted} overlaps {block} of the VPC {vpc['VpcId']} ({name}) in the same region, "
+                        f"vpc_cidr {cidr} overlaps {block} of the VPC {vpc['VpcId']} ({name}) in the same region, "
                         "so the two VPCs could never be connected: choose another range."
                     )
 

@@ -100,11 +100,9 @@ def test_modules_on_a_node_use_the_proxy(site: Site) -> None:
 
 def test_a_rebooted_node_is_a_member_again(site: Site) -> None:
     worker = site.pick("worker")
-    before = site.must(worker, "cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat")
+    site.must(worker, "touch", "/run/before-the-reboot")
     site.aws("ec2").reboot_instances(InstanceIds=[worker])
-    site.wait(
-        "the reboot", lambda: site.on(worker, "cat", "/proc/sys/kernel/random/boot_id", "/proc/1/stat").output != before
-    )
+    site.wait("the reboot", lambda: site.on(worker, "test", "-e", "/run/before-the-reboot").code == 1)
     assert worker in {node.instance for node in site.settle()}
     assert "http_proxy=http://" in site.must(worker, "systemctl", "show-environment")
 
