@@ -62,7 +62,7 @@ class Handler(BaseHTTPRequestHandler):
         # DNS rebinding: a foreign name that resolves to this machine could read the page in a visitor's browser.
         if self.headers.get("Host") not in self.server.names:
             self._answer(
-                HTTPStatus.MISDIRECTED_REQUEST, b"Unknown host name: open the address that `make look` printed.\n"
+                HTTPStatus.MISDIRECTED_REQUEST, b"Unknown host name: open the address that was printed.\n"
             )
             return
         given = parse_qs(parts.query).get("key", [""])[0]
@@ -75,7 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         elif not self._allowed():
             self._answer(
                 HTTPStatus.UNAUTHORIZED,
-                b"The key is missing: open the address that `make look` printed.\n",
+                b"The key is missing: open the address that was printed.\n",
                 WWW_Authenticate="Bearer",
             )
         elif parts.path in FILES:
