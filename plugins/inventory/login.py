@@ -10,8 +10,8 @@ version_added: 0.1.0
 description:
   - Loads the plugin that a YAML inventory file names, such as C(amazon.aws.aws_ec2), as
     Ansible's C(auto) does.
-  - If there are no AWS credentials, or they have expired, it stops Ansible with a sentence that has the command to type.
-    Otherwise Ansible would continue without hosts after several warnings.
+  - If there are no AWS credentials, or they have expired, it stops Ansible with a sentence that has the command to
+    type. Otherwise Ansible would continue without hosts after several warnings.
 author: The swarm.aws maintainers (@swarm-aws)
 requirements:
   - C(enable_plugins) in C(ansible.cfg) has C(swarm.aws.login)

@@ -389,13 +389,12 @@ class ExistingNetwork:
             and endpoint.get("VpcEndpointType") == INTERFACE
             and endpoint.get("PrivateDnsEnabled")
         }
-        by_gateway = {
-            S3: endpoint
-            for endpoint in found
-            if services.get(endpoint["ServiceName"]) == S3
-            and table["RouteTableId"] in endpoint.get("RouteTableIds", [])
-        }
-        return {**named, **by_gateway}
+        for endpoint in found:
+            if services.get(endpoint["ServiceName"]) == S3 and table["RouteTableId"] in endpoint.get(
+                "RouteTableIds", []
+            ):
+                named[S3] = endpoint
+        return named
 
     def _check_endpoints(self, vpc: Found, table: Found, cause: str) -> None:
         """Check that nodes without a route out have an endpoint for each service that they call."""

@@ -322,8 +322,8 @@ class Preflight:
             for cidr in (cidr for cidr in wanted if cidr.overlaps(IPv4Network(block))):
                 if owner:
                     self.warnings.append(
-                        f"The range {cidr} overlaps {block} of the cluster {owner} (VPC {vpc['VpcId']}), so the two clusters "
-                        "can never be connected: choose another range if they should be."
+                        f"The range {cidr} overlaps {block} of the cluster {owner} (VPC {vpc['VpcId']}), so the two "
+                        "clusters can never be connected: choose another range if they should be."
                     )
                 elif self._config["network"] is None:
                     name = tags.from_list(vpc.get("Tags", [])).get("Name")

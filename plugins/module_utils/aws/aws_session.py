@@ -210,8 +210,8 @@ def login_problem(error: BaseException) -> str:
         return f"The login{of_profile} is missing or has expired: run `aws login{_login_option(profile)}`."
     if "ProfileNotFound" in kinds:
         return (
-            f"{error}: select another profile with `export AWS_PROFILE=NAME` (`aws configure list-profiles` shows their names), "
-            "or create it with `aws configure`."
+            f"{error}: select another profile with `export AWS_PROFILE=NAME` (`aws configure list-profiles` shows the "
+            "names), or create it with `aws configure`."
         )
     if kinds & {"NoCredentialsError", "PartialCredentialsError"}:
         return "There are no AWS credentials: run `aws configure`, or select a profile with `export AWS_PROFILE=NAME`."
@@ -222,13 +222,13 @@ def login_problem(error: BaseException) -> str:
         return f"This machine's clock is wrong ({refusal}): set it with `{_SET_CLOCK}`."
     if refusal in _EXPIRED:
         return (
-            f"The AWS credentials{of_profile} have expired ({refusal}): run `aws sso login{_login_option(profile)}`, or export new "
-            f"credentials. If they are new, set this machine's clock with `{_SET_CLOCK}`."
+            f"The AWS credentials{of_profile} have expired ({refusal}): run `aws sso login{_login_option(profile)}`, or "
+            f"export new credentials. If they are new, set this machine's clock with `{_SET_CLOCK}`."
         )
     if refusal in _UNKNOWN or (refusal == "AuthFailure" and "credentials" in reason):
         return (
-            f"AWS does not accept the credentials{of_profile} ({refusal}): correct them with `aws configure{option}`. Check too "
-            f"that the region is enabled in the account, and set this machine's clock with `{_SET_CLOCK}` if it is wrong."
+            f"AWS does not accept the credentials{of_profile} ({refusal}): correct them with `aws configure{option}`, "
+            f"enable the region in the account, or set this machine's clock with `{_SET_CLOCK}`."
         )
     return ""
 

@@ -71,7 +71,11 @@ def refusal(code: str, message: str = "") -> ClientError:
         (refusal("InvalidClientTokenId"), "office", "aws configure --profile office"),
         (refusal("AuthFailure", "AWS was not able to validate the provided access credentials"), "", "aws configure"),
         (refusal("RequestTimeTooSkewed"), "", "sudo timedatectl set-ntp true"),
-        (refusal("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2"), "", "sudo timedatectl set-ntp"),
+        (
+            refusal("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2"),
+            "",
+            "sudo timedatectl set-ntp",
+        ),
         (refusal("SignatureDoesNotMatch"), "", "sudo timedatectl set-ntp true"),
     ],
 )
@@ -101,7 +105,8 @@ def test_without_a_login_ansible_prints_only_the_sentence(folder: Path, monkeypa
     missing = run()
     assert (missing.returncode, missing.stdout) == (1, "")
     assert missing.stderr == (
-        "[ERROR]: There are no AWS credentials: run `aws configure`, or select a profile with `export AWS_PROFILE=NAME`.\n"
+        "[ERROR]: There are no AWS credentials: run `aws configure`, or select a profile with "
+        "`export AWS_PROFILE=NAME`.\n"
     )
     assert run("--syntax-check").returncode == 0
     monkeypatch.setenv("AWS_PROFILE", "role")

@@ -330,13 +330,12 @@ def test_the_range_of_another_cluster_is_a_warning(aws_account: Account) -> None
     finally:
         ec2.delete_vpc(VpcId=vpc)
     assert warning == (
-        f"The range 10.82.0.0/16 overlaps 10.82.0.0/20 of the cluster staging (VPC {vpc}), so the two clusters can never "
-        "be connected: choose another range if they should be."
-    )
-    assert own == [
-        f"The range 10.82.0.0/18 overlaps 10.82.0.0/{size} of the cluster {name} (VPC {identifier}), so the two clusters can "
+        f"The range 10.82.0.0/16 overlaps 10.82.0.0/20 of the cluster staging (VPC {vpc}), so the two clusters can "
         "never be connected: choose another range if they should be."
-        for size, name, identifier in ((20, "staging", vpc), (16, "production", theirs.vpc))
+    )
+    assert [found.split(",")[0] for found in own] == [
+        f"The range 10.82.0.0/18 overlaps 10.82.0.0/20 of the cluster staging (VPC {vpc})",
+        f"The range 10.82.0.0/18 overlaps 10.82.0.0/16 of the cluster production (VPC {theirs.vpc})",
     ]
 
 

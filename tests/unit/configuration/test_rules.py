@@ -77,7 +77,10 @@ def test_a_group_of_workers_may_have_a_warm_pool(pool: dict[str, Any]) -> None:
 
 def test_with_a_proxy_nodes_without_nat_need_no_image_of_their_own() -> None:
     private = {"private_nodes": {"nat": "none"}, "dns": None, **managers(dns=False, target_groups=[TARGET_GROUP])}
-    proxy = {"url": "http://10.1.2.3:3128/", "no_proxy": ["registry.example.com", ".example.com", "10.0.0.0/8", "10.1.2.3"]}
+    proxy = {
+        "url": "http://10.1.2.3:3128/",
+        "no_proxy": ["registry.example.com", ".example.com", "10.0.0.0/8", "10.1.2.3"],
+    }
     assert check(**private, http_proxy=proxy) == ([], [])
 
 
@@ -91,7 +94,9 @@ def test_nodes_reach_the_vpc_and_its_endpoints_without_the_proxy() -> None:
     usual = [*preflight.ALWAYS_DIRECT, "10.20.0.0/16", "s3.eu-west-1.amazonaws.com"]
     assert no_proxy() == [*usual, "s3.dualstack.eu-west-1.amazonaws.com", ".example.com"]
     private = no_proxy(private_nodes={"nat": "none"}, ecr_repositories=["shop"])
-    assert {*usual, "sqs.eu-west-1.amazonaws.com", "dkr.ecr.eu-west-1.amazonaws.com", "route53.amazonaws.com"} < {*private}
+    assert {*usual, "sqs.eu-west-1.amazonaws.com", "dkr.ecr.eu-west-1.amazonaws.com", "route53.amazonaws.com"} < {
+        *private
+    }
     assert no_proxy({"ranges": ["10.80.0.0/16"], "endpoints": ["sqs"]}) == [
         *preflight.ALWAYS_DIRECT,
         "10.80.0.0/16",

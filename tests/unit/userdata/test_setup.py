@@ -150,7 +150,9 @@ def test_packages_are_installed_through_the_proxy(node_os: str, tmp_path: Path) 
     )
 
 
-@pytest.mark.parametrize(("shown", "restarted"), [("swarm.aws.instance=i-0", True), ("HTTP Proxy: http://proxy", False)])
+@pytest.mark.parametrize(
+    ("shown", "restarted"), [("swarm.aws.instance=i-0", True), ("HTTP Proxy: http://proxy", False)]
+)
 def test_an_engine_that_started_without_the_proxy_is_restarted(tmp_path: Path, shown: str, restarted: bool) -> None:
     proxy = {"url": "http://proxy:3128", "no_proxy": "localhost"}
 
