@@ -382,19 +382,15 @@ class ExistingNetwork:
         services = {
             name: endpoint for endpoint in (*needed(self._config), S3) for name in service_names(endpoint, region)
         }
-        named = {
+        return {
             services[endpoint["ServiceName"]]: endpoint
             for endpoint in found
             if endpoint["ServiceName"] in services
-            and endpoint.get("VpcEndpointType") == INTERFACE
-            and endpoint.get("PrivateDnsEnabled")
+            and (
+                table["RouteTableId"] in endpoint.get("RouteTableIds", [])
+                or (endpoint.get("VpcEndpointType") == INTERFACE and endpoint.get("PrivateDnsEnabled"))
+            )
         }
-        for endpoint in found:
-            if services.get(endpoint["ServiceName"]) == S3 and table["RouteTableId"] in endpoint.get(
-                "RouteTableIds", []
-            ):
-                named[S3] = endpoint
-        return named
 
     def _check_endpoints(self, vpc: Found, table: Found, cause: str) -> None:
         """Check that nodes without a route out have an endpoint for each service that they call."""

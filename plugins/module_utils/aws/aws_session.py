@@ -222,8 +222,8 @@ def login_problem(error: BaseException) -> str:
         return f"This machine's clock is wrong ({refusal}): set it with `{_SET_CLOCK}`."
     if refusal in _EXPIRED:
         return (
-            f"The AWS credentials{of_profile} have expired ({refusal}): run `aws sso login{_login_option(profile)}`, or "
-            f"export new credentials. If they are new, set this machine's clock with `{_SET_CLOCK}`."
+            f"The AWS credentials{of_profile} have expired ({refusal}): run `aws sso login{_login_option(profile)}`, "
+            f"or export new credentials. If they are new, set this machine's clock with `{_SET_CLOCK}`."
         )
     if refusal in _UNKNOWN or (refusal == "AuthFailure" and "credentials" in reason):
         return (
