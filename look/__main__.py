@@ -1,4 +1,4 @@
-"""Show the cluster on a page that only this machine serves: `python -m look`, or `make look`."""
+"""Show the cluster on a page that only this machine serves: `make look`, or without a checkout docs/look.md."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from types import FrameType
 
 from .hub import Hub
 from .link import Link, NoShells, Shells
 from .server import Server
 
-ROOT = Path(__file__).resolve().parents[1]
 PORT = 8377
 
 
 def shells() -> Shells:
     """The commands that open a shell on each manager, from the inventory. Raises NoShells."""
     done = subprocess.run(
-        ["ansible-playbook", "playbooks/shells.yml"],
-        cwd=ROOT,
+        ["ansible-playbook", "swarm.aws.shells"],
         env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "swarm.aws.terminal"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

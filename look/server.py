@@ -61,9 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         # DNS rebinding: a foreign name that resolves to this machine could read the page in a visitor's browser.
         if self.headers.get("Host") not in self.server.names:
-            self._answer(
-                HTTPStatus.MISDIRECTED_REQUEST, b"Unknown host name: open the address that `make look` printed.\n"
-            )
+            self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"Unknown host name: open the address that was printed.\n")
             return
         given = parse_qs(parts.query).get("key", [""])[0]
         if parts.path == "/" and self._is_key(given):
@@ -75,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         elif not self._allowed():
             self._answer(
                 HTTPStatus.UNAUTHORIZED,
-                b"The key is missing: open the address that `make look` printed.\n",
+                b"The key is missing: open the address that was printed.\n",
                 WWW_Authenticate="Bearer",
             )
         elif parts.path in FILES:

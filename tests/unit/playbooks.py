@@ -63,6 +63,7 @@ class Bench:
             "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
             "ANSIBLE_COLLECTIONS_PATH": str(self._folder),
             "ANSIBLE_INVENTORY": str(self._folder / "inventory.json"),
+            "ANSIBLE_INVENTORY_ENABLED": "yaml",
             # The collection of stubs has no callback of its own.
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
             "ANSIBLE_NOCOLOR": "1",

@@ -22,6 +22,7 @@ GROUP_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 LABEL = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._/-]*[a-zA-Z0-9])?")
 HOST_NAME = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 REPOSITORY = re.compile(r"(arn:aws[a-z-]*:ecr:[a-z0-9-]+:\d{12}:repository/)?[a-z0-9*?][a-z0-9*?._/-]*")
+PROXY = re.compile(r"http://[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?/?")
 TARGET_GROUP = re.compile(
     r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}"
 )
@@ -54,6 +55,9 @@ MOST_MANAGERS = 7
 USER_DATA_LIMIT = 6144
 # The part of it that the maximum number of volumes needs.
 VOLUMES_ROOM = 2048
+# Maximum size of http_proxy.no_proxy, which is in the user data three times, and what it leaves to a group's own.
+NO_PROXY_LIMIT = 250
+PROXY_ROOM = 2048
 
 
 class Findings(NamedTuple):
@@ -76,6 +80,7 @@ def check(config: Mapping[str, Any], regions: Sequence[str]) -> Findings:
         _dns,
         _private_nodes,
         engine.problems,
+        _http_proxy,
         _groups,
         _managers,
         _monitoring,
@@ -318,7 +323,7 @@ def _private_nodes(config: Mapping[str, Any]) -> Iterator[str]:
         yield Advice(
             "The nodes are private, and neither dns nor target_groups of a group are set: clients cannot find them."
         )
-    if nodes and nodes["nat"] == NONE:
+    if nodes and nodes["nat"] == NONE and not config["http_proxy"]:
         yield from _no_way_out(config, "private_nodes.nat is none", "set nat to one or per_zone")
     if network and network["isolated"]:
         yield from _no_way_out(config, "the subnets of network have no route out", "add a route to a NAT gateway")
@@ -365,6 +370,34 @@ def _no_way_out(config: Mapping[str, Any], cause: str, remedy: str) -> Iterator[
         )
 
 
+def _http_proxy(config: Mapping[str, Any]) -> Iterator[str]:
+    proxy = config["http_proxy"]
+    if proxy is None:
+        return
+    url = proxy["url"]
+    # The value is a secret then.
+    if "@" in url:
+        yield (
+            "http_proxy.url has a user name or a password, which every process on the nodes could read: use a proxy "
+            "that allows the nodes by their addresses."
+        )
+    elif not PROXY.fullmatch(url):
+        yield f"http_proxy.url is '{url}', but must be an address such as http://proxy.example.com:3128."
+    for target in proxy["no_proxy"]:
+        if "/" in target:
+            yield from subnets.cidr_problems("http_proxy.no_proxy", target)
+        elif not HOST_NAME.fullmatch(target.removeprefix(".")) or target.startswith("*"):
+            yield (
+                f"http_proxy.no_proxy has '{target}', but must have hosts, domains such as .example.com, and CIDR "
+                "blocks."
+            )
+    if len(",".join(proxy["no_proxy"])) > NO_PROXY_LIMIT:
+        yield (
+            f"http_proxy.no_proxy has more than {NO_PROXY_LIMIT} characters, and EC2 limits an instance's user data: "
+            "use domains instead of hosts."
+        )
+
+
 def _groups(config: Mapping[str, Any]) -> Iterator[str]:
     groups = config["node_groups"]
     if not groups:
@@ -384,7 +417,8 @@ def _groups(config: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _group_problems(group: Mapping[str, Any], zones: Sequence[str] | None) -> Iterable[str]:
+def _group_problems(group: Mapping[str, Any], zones: Sequence[str] | None, taken: int) -> Iterable[str]:
+    """``taken`` is how many bytes of the user data the cluster's own settings take."""
     if not GROUP_NAME.fullmatch(group["name"]):
         yield "name must be 1 to 31 lower-case letters, digits and hyphens, starting with a letter."
     if not 0 <= group["min"] <= group["desired"] <= group["max"]:
@@ -435,10 +469,15 @@ def _user_data_problems(group: Mapping[str, Any], config: Mapping[str, Any]) -> 
     user_data = group["user_data"]
     if user_data and not user_data.startswith(("#!", "#cloud-config")):
         yield "user_data must start with #! (a script) or #cloud-config."
-    rest = engine.room(config) + (VOLUMES_ROOM if group["volumes"] else 0)
-    if len(user_data.encode()) > USER_DATA_LIMIT - rest:
-        beside = f" beside {rest} for volumes and the engine" if rest else ""
-        yield f"user_data has {len(user_data.encode())} bytes, but the maximum{beside} is {USER_DATA_LIMIT - rest}."
+    taken = {
+        "volumes": VOLUMES_ROOM if group["volumes"] else 0,
+        "http_proxy": PROXY_ROOM if config["http_proxy"] else 0,
+        "engine or daemon_options": engine.room(config),
+    }
+    room = USER_DATA_LIMIT - sum(taken.values())
+    if len(user_data.encode()) > room:
+        beside = "".join(f" with {key}" for key, size in taken.items() if size)
+        yield f"user_data has {len(user_data.encode())} bytes, but the maximum{beside} is {room}."
 
 
 def _spot_problems(group: Mapping[str, Any]) -> Iterable[str]:

@@ -84,6 +84,8 @@ class ExistingNetwork:
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self._isolated = False
+        # The endpoints of each route table, if there is a proxy for all other calls.
+        self._direct: list[set[str]] = []
 
     def resolve(self) -> SoundConfig:
         """The configuration with the network's zones, VPC and subnets by zone; unchanged if they are not found."""
@@ -117,7 +119,9 @@ class ExistingNetwork:
                 # Several subnets of a zone as Auto Scaling's VPCZoneIdentifier has them.
                 "subnets": {zone: ",".join(identifiers) for zone, identifiers in zones.items()},
                 "security_groups": self._wanted["security_groups"],
+                "ranges": blocks(vpc),
                 "isolated": self._isolated,
+                "endpoints": sorted(set.intersection(*self._direct)) if self._direct else [],
             },
         )
 
@@ -264,8 +268,7 @@ class ExistingNetwork:
                     "addresses, or use subnets with other ranges."
                 )
                 continue
-            ranges = [association["CidrBlock"] for association in vpc.get("CidrBlockAssociationSet", [])]
-            for cidr in ranges or [vpc["CidrBlock"]]:
+            for cidr in blocks(vpc):
                 if block.overlaps(IPv4Network(cidr)):
                     self.warnings.append(
                         f"The range {cidr} of the VPC {vpc['VpcId']} overlaps {block}, used by {owner}: containers may "
@@ -356,6 +359,11 @@ class ExistingNetwork:
                 f"dns.ipv6 is true, but the route table {identifier} of {who} has no route from {ANYWHERE_IPV6} to an "
                 "internet gateway: add it, or set dns.ipv6 to false."
             )
+        if self._config["http_proxy"]:
+            by_name = self._attribute(vpc, "enableDnsHostnames")
+            found = self._endpoints(vpc, table)
+            self._direct.append({name for name in found if by_name or found[name].get("VpcEndpointType") != INTERFACE})
+            return
         if public or (target and not target.startswith("igw-")):
             return
         reason = (
@@ -363,10 +371,10 @@ class ExistingNetwork:
             if target
             else f"have no route to {ANYWHERE}"
         )
-        self._endpoints(vpc, table, f"{who[0].upper()}{who[1:]} (route table {identifier}) {reason}")
+        self._check_endpoints(vpc, table, f"{who[0].upper()}{who[1:]} (route table {identifier}) {reason}")
 
-    def _endpoints(self, vpc: Found, table: Found, cause: str) -> None:
-        """Check that nodes without a route out have an endpoint for each service that they call."""
+    def _endpoints(self, vpc: Found, table: Found) -> dict[str, Found]:
+        """The endpoints that lead nodes with this route table to the services that they call."""
         region = self._config["region"]
         inside = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
         found = [
@@ -377,22 +385,20 @@ class ExistingNetwork:
         services = {
             name: endpoint for endpoint in (*needed(self._config), S3) for name in service_names(endpoint, region)
         }
-        named = {
+        return {
             services[endpoint["ServiceName"]]: endpoint
             for endpoint in found
             if endpoint["ServiceName"] in services
-            and endpoint.get("VpcEndpointType") == INTERFACE
-            and endpoint.get("PrivateDnsEnabled")
+            and (
+                table["RouteTableId"] in endpoint.get("RouteTableIds", [])
+                or (endpoint.get("VpcEndpointType") == INTERFACE and endpoint.get("PrivateDnsEnabled"))
+            )
         }
-        by_gateway = [
-            endpoint
-            for endpoint in found
-            if services.get(endpoint["ServiceName"]) == S3
-            and table["RouteTableId"] in endpoint.get("RouteTableIds", [])
-        ]
-        missing = [endpoint for endpoint in needed(self._config) if endpoint not in named]
-        if not by_gateway and S3 not in named:
-            missing.append(S3)
+
+    def _check_endpoints(self, vpc: Found, table: Found, cause: str) -> None:
+        """Check that nodes without a route out have an endpoint for each service that they call."""
+        found = self._endpoints(vpc, table)
+        missing = [endpoint for endpoint in (*needed(self._config), S3) if endpoint not in found]
         # Through another VPC or a data centre, for example, whose routes and names are not known here.
         targets = [_target(route) for route in table.get("Routes", [])]
         if missing and any(not target.startswith(("local", "vpce-", "igw-")) for target in targets):
@@ -405,7 +411,7 @@ class ExistingNetwork:
         if missing:
             self.errors.append(
                 f"{cause}, and the VPC {vpc['VpcId']} has no endpoint with private DNS names for {', '.join(missing)}: "
-                "add a route to a NAT gateway, or the endpoints."
+                "add a route to a NAT gateway or the endpoints, or set http_proxy."
             )
             return
         if not self._attribute(vpc, "enableDnsHostnames"):
@@ -413,7 +419,7 @@ class ExistingNetwork:
                 f"The VPC {vpc['VpcId']} has enableDnsHostnames turned off, so the names of its interface endpoints do "
                 "not resolve to them: turn it on."
             )
-        self._admissions({endpoint: named[endpoint] for endpoint in needed(self._config)}, vpc)
+        self._admissions({endpoint: found[endpoint] for endpoint in needed(self._config)}, vpc)
 
     def _admissions(self, endpoints: Mapping[str, Found], vpc: Found) -> None:
         """Warn of interface endpoints whose security groups seem to refuse the nodes."""
@@ -456,6 +462,11 @@ def moved(aws: AwsSession, cluster: str, vpcs: Sequence[str]) -> Iterator[str]:
             f"The cluster {cluster} is in the VPC {', '.join(elsewhere)}, and cannot move to another VPC: restore "
             "network, or create another cluster."
         )
+
+
+def blocks(vpc: Found) -> list[str]:
+    """The CIDR blocks of a VPC."""
+    return [found["CidrBlock"] for found in vpc.get("CidrBlockAssociationSet", [])] or [vpc["CidrBlock"]]
 
 
 def _tag_filters(wanted: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -59,6 +59,12 @@ def needed(config: Mapping[str, Any]) -> list[str]:
     return sorted(endpoint for service, is_called in called.items() if is_called for endpoint in SERVICES[service])
 
 
+def host(endpoint: str, region: str, dns_suffix: str) -> str:
+    """The domain of an endpoint's service, such as ``dkr.ecr.eu-west-1.amazonaws.com``."""
+    service = ".".join(reversed(endpoint.split(".")))
+    return f"{service}.{dns_suffix}" if endpoint in GLOBAL else f"{service}.{region}.{dns_suffix}"
+
+
 def service_names(endpoint: str, region: str) -> list[str]:
     """The names that EC2 can have for the service behind an endpoint; some partitions use several prefixes."""
     own = endpoint if endpoint in GLOBAL else f"{region}.{endpoint}"

@@ -37,12 +37,15 @@ from . import (
 from . import configuration_schema as configuration
 from .configuration_rules import Advice
 from .configuration_schema import SoundConfig, Unsound, suggestion, while_sound
+from .existing_network import S3
 from .name_clashes import clashes
 from .nat_gateways import NONE
 
 # Firmware and memory checks take up to 20 minutes.
 BARE_METAL_LAUNCH_SECONDS = 1800
 NO_TOPIC = ("NotFound", "NotFoundException")
+# This host and the metadata service.
+ALWAYS_DIRECT = ("localhost", "127.0.0.1", "169.254.169.254", "fd00:ec2::254")
 
 
 # SSM parameters by operating system and architecture.
@@ -303,34 +306,40 @@ class Preflight:
 
     def _vpcs(self) -> Iterator[str]:
         network, cluster = self._config["network"], self._config["cluster_name"]
-        if network is not None:
-            if network["vpc_id"]:
-                yield from existing_network.moved(self._aws, cluster, [network["vpc_id"]])
-            return
-        own = listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs", Filters=tags.of_cluster_filter(cluster))
-        yield from existing_network.moved(self._aws, cluster, [vpc["VpcId"] for vpc in own])
+        found = list(listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs"))
+        owners = {vpc["VpcId"]: tags.from_list(vpc.get("Tags", [])).get(tags.CLUSTER) for vpc in found}
+        own = [vpc for vpc, owner in owners.items() if owner == cluster] if network is None else [network["vpc_id"]]
+        # The rules have already reported a network that is not found, and an invalid range.
+        if any(own) or network is None:
+            yield from existing_network.moved(self._aws, cluster, own)
+        ranges = [self._config["vpc_cidr"]] if network is None else network.get("ranges", [])
         try:
-            wanted = IPv4Network(self._config["vpc_cidr"])
+            wanted = [IPv4Network(cidr) for cidr in ranges]
         except ValueError:
-            # The rules have already reported it.
             return
-        for vpc in listed(self._aws.client("ec2"), "describe_vpcs", "Vpcs"):
-            own_tags = tags.from_list(vpc.get("Tags", []))
-            if own_tags.get(tags.CLUSTER) == self._config["cluster_name"]:
-                if vpc["CidrBlock"] != str(wanted):
-                    yield (
-                        f"vpc_cidr is {wanted}, but the cluster's VPC {vpc['VpcId']} has {vpc['CidrBlock']}, "
-                        "which cannot be changed: restore the value, or create another cluster."
+        for vpc in found:
+            if vpc["VpcId"] not in own:
+                yield from self._overlaps(wanted, vpc, owners[vpc["VpcId"]])
+            elif network is None and vpc["CidrBlock"] != str(wanted[0]):
+                yield (
+                    f"vpc_cidr is {wanted[0]}, but the cluster's VPC {vpc['VpcId']} has {vpc['CidrBlock']}, "
+                    "which cannot be changed: restore the value, or create another cluster."
+                )
+
+    def _overlaps(self, wanted: Sequence[IPv4Network], vpc: Mapping[str, Any], owner: str | None) -> Iterator[str]:
+        """Warn of another cluster's VPC with the same addresses, and refuse a range that another VPC has."""
+        for block in existing_network.blocks(vpc):
+            for cidr in (cidr for cidr in wanted if cidr.overlaps(IPv4Network(block))):
+                if owner:
+                    yield Advice(
+                        f"The range {cidr} overlaps {block} of the cluster {owner} (VPC {vpc['VpcId']}), so the two "
+                        "clusters can never be connected: choose another range if they should be."
                     )
-                continue
-            blocks = [association["CidrBlock"] for association in vpc.get("CidrBlockAssociationSet", [])] or [
-                vpc["CidrBlock"]
-            ]
-            for block in blocks:
-                if wanted.overlaps(IPv4Network(block)):
-                    name = own_tags.get("Name") or ("the default VPC" if vpc.get("IsDefault") else "without a name")
+                elif self._config["network"] is None:
+                    name = tags.from_list(vpc.get("Tags", [])).get("Name")
+                    name = name or ("the default VPC" if vpc.get("IsDefault") else "without a name")
                     yield (
-                        f"vpc_cidr {wanted} overlaps {block} of the VPC {vpc['VpcId']} ({name}) in the same region, "
+                        f"vpc_cidr {cidr} overlaps {block} of the VPC {vpc['VpcId']} ({name}) in the same region, "
                         "so the two VPCs could never be connected: choose another range."
                     )
 
@@ -376,14 +385,11 @@ class Preflight:
 
 def account_errors(aws: AwsSession, config: Mapping[str, Any]) -> list[str]:
     """Errors of the credentials, such as another account's, as sentences."""
-    region, wanted = config["region"], str(config["account_id"])
+    wanted = str(config["account_id"])
     try:
         account = aws.client("sts").get_caller_identity()["Account"]
     except AWS_ERRORS as error:
-        hint = ""
-        if code(error) in ("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"):
-            hint = f" Check the credentials, and that the region {region} is enabled."
-        return [sentence(error) + hint]
+        return [sentence(error)]
     if account != wanted:
         return [
             f"The credentials are for the account {account}, but account_id is {wanted}: "
@@ -542,12 +548,30 @@ def _complete(aws: AwsSession, config: Mapping[str, Any], found: Preflight) -> d
         **config,
         "dns": dns,
         "daemon": engine.daemon(config),
+        "http_proxy": _proxy(config, aws.dns_suffix),
         "key_id": found.key_id,
         "partition": aws.partition,
         "dns_suffix": aws.dns_suffix,
         "names": _names(config),
         "tags": tags.of_cluster(config["cluster_name"], config["cluster_tags"]),
         "node_groups": [_complete_group(config, group, found.images) for group in config["node_groups"]],
+    }
+
+
+def _proxy(config: Mapping[str, Any], dns_suffix: str) -> dict[str, str] | None:
+    """The proxy's URL, and the hosts that nodes reach without it as the environment variable `no_proxy` has them."""
+    proxy, nodes, network = config["http_proxy"], config["private_nodes"], config["network"]
+    if proxy is None:
+        return None
+    # A VPC of the cluster's always has a gateway endpoint for S3.
+    endpoints = network["endpoints"] if network else [S3, *(nodes["endpoints"] if nodes else [])]
+    direct = [interface_endpoints.host(endpoint, config["region"], dns_suffix) for endpoint in endpoints]
+    if S3 in endpoints:
+        direct.append(interface_endpoints.host(f"dualstack.{S3}", config["region"], dns_suffix))
+    ranges = network["ranges"] if network else [config["vpc_cidr"]]
+    return {
+        "url": proxy["url"].rstrip("/"),
+        "no_proxy": ",".join(dict.fromkeys([*ALWAYS_DIRECT, *ranges, *direct, *proxy["no_proxy"]])),
     }
 
 

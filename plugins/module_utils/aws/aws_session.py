@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Iterator, Mapping, Optional
@@ -21,14 +22,13 @@ try:
         ClientError,
         NoCredentialsError,
         ParamValidationError,
-        ProfileNotFound,
     )
     from urllib3.exceptions import HTTPError
 
     MISSING = None
 except ImportError as missing:
     # For `except` clauses. Without the SDK there is no session, so nothing raises them.
-    BotoCoreError = ClientError = NoCredentialsError = ParamValidationError = ProfileNotFound = SwarmError
+    BotoCoreError = ClientError = NoCredentialsError = ParamValidationError = SwarmError
     HTTPError = SwarmError  # type: ignore[assignment, misc]
     MISSING = missing
 
@@ -47,6 +47,9 @@ _CONSOLES = {
     "aws-eusc": "console.amazonaws-eusc.eu",
 }
 _CLOCK = ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException")
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired")
+_UNKNOWN = ("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", *_CLOCK)
+_SET_CLOCK = "sudo timedatectl set-ntp true"
 
 
 class AwsSession:
@@ -198,18 +201,62 @@ def not_found(error: Exception) -> bool:
 
 def sentence(error: Any, what: str = "") -> str:
     """An SDK's error as a sentence: the operator's, or a node's, whose request ``what`` describes."""
+    if not what and (problem := login_problem(error)):
+        return problem
     if isinstance(error, NoCredentialsError):
-        if what:
-            return f"There are no AWS credentials to {what}: is the instance profile attached?"
-        return "There are no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-    if isinstance(error, ProfileNotFound):
-        return f"{error}: correct AWS_PROFILE, or add the profile to your AWS configuration."
+        return f"There are no AWS credentials to {what}: is the instance profile attached?"
     if isinstance(error, ClientError) and code(error):
         request = f"to {what}" if what else error.operation_name
         reason = error.response["Error"].get("Message") or "no reason given"
-        hint = ". Is this machine's clock right?" if code(error) in _CLOCK else "." if what else ""
+        hint = "" if not what else ". Is this machine's clock right?" if code(error) in _CLOCK else "."
         return f"AWS refused {request} with {code(error)}: {reason}{hint}"
     return f"AWS did not answer{f' the request to {what}' if what else ''}: {_line(error)}"
+
+
+def login_problem(error: BaseException) -> str:
+    """The sentence with the command to type if an SDK's error is about the operator's login; empty if it is not."""
+    # By name, since older SDKs do not have all of them.
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+    of_profile, option = (f" of the profile '{profile}'", f" --profile {profile}") if profile else ("", "")
+    if kinds & {"SSOError", "TokenRetrievalError"}:
+        return f"The login{of_profile} is missing or has expired: run `aws sso login{_login_option(profile)}`."
+    if kinds & {"LoginRefreshRequired", "LoginTokenLoadError"}:
+        return f"The login{of_profile} is missing or has expired: run `aws login{_login_option(profile)}`."
+    if "ProfileNotFound" in kinds:
+        return (
+            f"{error}: select another profile with `export AWS_PROFILE=NAME` (`aws configure list-profiles` shows the "
+            "names), or create it with `aws configure`."
+        )
+    if kinds & {"NoCredentialsError", "PartialCredentialsError"}:
+        return "There are no AWS credentials: run `aws configure`, or select a profile with `export AWS_PROFILE=NAME`."
+    if "CredentialRetrievalError" in kinds:
+        return f"The AWS credentials{of_profile} cannot be fetched: {_line(error)}"
+    refusal, reason = code(error), str(error)
+    if refusal == "RequestTimeTooSkewed" or "Signature expired" in reason or "not yet current" in reason:
+        return f"This machine's clock is wrong ({refusal}): set it with `{_SET_CLOCK}`."
+    if refusal in _EXPIRED:
+        return (
+            f"The AWS credentials{of_profile} have expired ({refusal}): run `aws sso login{_login_option(profile)}`, "
+            f"or export new credentials. If they are new, set this machine's clock with `{_SET_CLOCK}`."
+        )
+    if refusal in _UNKNOWN or (refusal == "AuthFailure" and "credentials" in reason):
+        return (
+            f"AWS does not accept the credentials{of_profile} ({refusal}): correct them with `aws configure{option}`, "
+            f"enable the region in the account, or set this machine's clock with `{_SET_CLOCK}`."
+        )
+    return ""
+
+
+def _login_option(profile: Optional[str]) -> str:
+    """The option for the profile that has the login: a role's is its source's."""
+    profiles = botocore.session.get_session().full_config["profiles"]
+    name = profile or "default"
+    passed: set[str] = set()
+    while name not in passed and (source := profiles.get(name, {}).get("source_profile")):
+        passed.add(name)
+        name = source
+    return "" if name == "default" else f" --profile {name}"
 
 
 def _config(attempts: int, **more: Any) -> Any:

@@ -68,13 +68,10 @@ def test_only_the_named_codes_mean_missing() -> None:
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (NoCredentialsError(), "There are no AWS credentials: set AWS_PROFILE"),
+        (NoCredentialsError(), "There are no AWS credentials: run `aws configure`"),
         (refusal("AccessDenied", "not you"), "AWS refused CreateRoute with AccessDenied: not you"),
         (refusal("AccessDenied"), "AWS refused CreateRoute with AccessDenied: no reason given"),
-        (
-            refusal("RequestTimeTooSkewed"),
-            "AWS refused CreateRoute with RequestTimeTooSkewed: no reason given. Is this",
-        ),
+        (refusal("AuthFailure", "Not authorized for images: [ami-1]"), "AWS refused CreateRoute with AuthFailure: Not"),
         (EndpointConnectionError(endpoint_url="https://ec2"), "AWS did not answer: Could not connect"),
     ],
 )

@@ -13,7 +13,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.aws import tags
 
 from tests.unit.account.account import ACCOUNT_ID, REGION, Account, account
 from tests.unit.configuration.configuration import group, settled
-from tests.unit.existing import VPC_TAGS, ZONES, Existing, existing_vpc
+from tests.unit.existing import RANGE, VPC_TAGS, ZONES, Existing, existing_vpc
 
 NO_IMAGE = {"node_images": {"x86_64": "ami-0123456789abcdef0"}, "ecr_repositories": ["shop"]}
 OWN_TAG = [{"Key": tags.CLUSTER, "Value": "example"}]
@@ -67,7 +67,9 @@ def test_a_vpc_and_subnets_are_found_by_their_ids_or_their_tags(world: Account, 
             "vpc_id": public.vpc,
             "subnets": dict(public.subnets),
             "security_groups": [public.group],
+            "ranges": [RANGE],
             "isolated": False,
+            "endpoints": [],
         }
 
 
@@ -292,7 +294,7 @@ def test_private_subnets_without_a_way_out_are_refused(
     assert reason in found
     assert (
         f"and the VPC {private.vpc} has no endpoint with private DNS names for autoscaling, ec2, monitoring, route53, "
-        "sqs, ssm, ssmmessages, s3: add a route to a NAT gateway, or the endpoints." in found
+        "sqs, ssm, ssmmessages, s3: add a route to a NAT gateway or the endpoints, or set http_proxy." in found
     )
 
 
@@ -330,6 +332,18 @@ def test_private_subnets_with_every_endpoint_are_isolated(world: Account, privat
     )
     ec2.delete_vpc_endpoints(VpcEndpointIds=made[:1])
     assert "has no endpoint with private DNS names for s3: add a route" in error(world, **variables)
+
+
+def test_with_a_proxy_nodes_need_neither_a_route_out_nor_endpoints(world: Account, private: Existing) -> None:
+    ec2, variables = world.aws.client("ec2"), {**private.variables(), "http_proxy": {"url": "http://proxy:3128"}}
+    without_route(ec2, private)
+    config, errors, warnings = look(world, **variables)
+    assert (errors, warnings) == ([], [])
+    assert (config["network"]["isolated"], config["network"]["endpoints"]) == (False, [])
+    endpoints(ec2, private, "s3", "sqs")
+    assert look(world, **variables)[0]["network"]["endpoints"] == ["s3", "sqs"]
+    ec2.modify_vpc_attribute(VpcId=private.vpc, EnableDnsHostnames={"Value": False})
+    assert look(world, **variables)[0]["network"]["endpoints"] == ["s3"], "the names do not lead to the endpoints"
 
 
 # DNS, ranges, addresses

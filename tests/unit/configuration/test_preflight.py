@@ -376,6 +376,27 @@ def test_the_clusters_own_vpc_does_not_overlap_but_cannot_change(aws_account: Ac
         aws_account.aws.client("ec2").delete_vpc(VpcId=vpc["VpcId"])
 
 
+def test_the_range_of_another_cluster_is_a_warning(aws_account: Account) -> None:
+    ec2 = aws_account.aws.client("ec2")
+    staging = tags.specification("vpc", {"swarm.aws/cluster": "staging"})
+    vpc = ec2.create_vpc(CidrBlock="10.82.0.0/20", TagSpecifications=staging)["Vpc"]["VpcId"]
+    try:
+        theirs = existing_vpc(ec2, cidr="10.82.0.0/16")
+        (warning,) = check(aws_account, **{**theirs.variables(), "dns": DNS})["warnings"]
+        ec2.create_tags(Resources=[theirs.vpc], Tags=[{"Key": "swarm.aws/cluster", "Value": "production"}])
+        own = check(aws_account, vpc_cidr="10.82.0.0/18")["warnings"]
+    finally:
+        ec2.delete_vpc(VpcId=vpc)
+    assert warning == (
+        f"The range 10.82.0.0/16 overlaps 10.82.0.0/20 of the cluster staging (VPC {vpc}), so the two clusters can "
+        "never be connected: choose another range if they should be."
+    )
+    assert [found.split(",")[0] for found in own] == [
+        f"The range 10.82.0.0/18 overlaps 10.82.0.0/20 of the cluster staging (VPC {vpc})",
+        f"The range 10.82.0.0/18 overlaps 10.82.0.0/16 of the cluster production (VPC {theirs.vpc})",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changed", "error"),
     [

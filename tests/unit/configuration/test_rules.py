@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules
+from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules, preflight
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +75,36 @@ def test_a_group_of_workers_may_have_a_warm_pool(pool: dict[str, Any]) -> None:
     assert (found.errors, found.warnings) == ([], [])
 
 
+def test_with_a_proxy_nodes_without_nat_need_no_image_of_their_own() -> None:
+    private = {"private_nodes": {"nat": "none"}, "dns": None, **managers(dns=False, target_groups=[TARGET_GROUP])}
+    proxy = {
+        "url": "http://10.1.2.3:3128/",
+        "no_proxy": ["registry.example.com", ".example.com", "10.0.0.0/8", "10.1.2.3"],
+    }
+    assert check(**private, http_proxy=proxy) == ([], [])
+
+
+def test_nodes_reach_the_vpc_and_its_endpoints_without_the_proxy() -> None:
+    def no_proxy(network: dict[str, Any] | None = None, **changed: Any) -> list[str]:
+        proxy = {"url": "http://proxy:3128/", "no_proxy": [".example.com"]}
+        found = preflight._proxy({**settled(**changed, http_proxy=proxy), "network": network}, "amazonaws.com")
+        assert found and found["url"] == "http://proxy:3128"
+        return found["no_proxy"].split(",")
+
+    usual = [*preflight.ALWAYS_DIRECT, "10.20.0.0/16", "s3.eu-west-1.amazonaws.com"]
+    assert no_proxy() == [*usual, "s3.dualstack.eu-west-1.amazonaws.com", ".example.com"]
+    private = no_proxy(private_nodes={"nat": "none"}, ecr_repositories=["shop"])
+    assert {*usual, "sqs.eu-west-1.amazonaws.com", "dkr.ecr.eu-west-1.amazonaws.com", "route53.amazonaws.com"} < {
+        *private
+    }
+    assert no_proxy({"ranges": ["10.80.0.0/16"], "endpoints": ["sqs"]}) == [
+        *preflight.ALWAYS_DIRECT,
+        "10.80.0.0/16",
+        "sqs.eu-west-1.amazonaws.com",
+        ".example.com",
+    ]
+
+
 def test_repositories_may_be_names_patterns_or_arns() -> None:
     names = ["shop", "shop/*", "arn:aws:ecr:us-east-1:210987654321:repository/shop/page"]
     assert check(ecr_repositories=names).errors == []
@@ -90,6 +120,31 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
 @pytest.mark.parametrize(
     ("changed", "error"),
     [
+        (
+            {"http_proxy": {"url": "proxy.example.com:3128"}},
+            "http_proxy.url is 'proxy.example.com:3128', but must be an address such as http://proxy.example.com:3128.",
+        ),
+        ({"http_proxy": {"url": "https://proxy:3128"}}, "http_proxy.url is 'https://proxy:3128', but must be"),
+        (
+            {"http_proxy": {"url": "http://me:secret@proxy:3128"}},
+            "http_proxy.url has a user name or a password, which every process on the nodes could read: use a proxy",
+        ),
+        (
+            {"http_proxy": {"url": "http://proxy:3128", "no_proxy": ["*.example.com"]}},
+            "http_proxy.no_proxy has '*.example.com', but must have hosts, domains such as .example.com, and CIDR",
+        ),
+        (
+            {"http_proxy": {"url": "http://proxy:3128", "no_proxy": ["10.1.2.3/8"]}},
+            "http_proxy.no_proxy has '10.1.2.3/8', which is not the start of a CIDR block; did you mean '10.0.0.0/8'?",
+        ),
+        (
+            {"http_proxy": {"url": "http://proxy:3128", "no_proxy": ["a.example.com"] * 30}},
+            "http_proxy.no_proxy has more than 250 characters",
+        ),
+        (
+            {"http_proxy": {"url": "http://proxy:3128"}, **managers(user_data="#!/bin/sh\n" + "x" * 4096)},
+            "node_groups[manager]: user_data has 4106 bytes, but the maximum with http_proxy is 4096.",
+        ),
         (
             {"monitoring": {"period_seconds": 45}},
             "monitoring.period_seconds is 45, but CloudWatch's alarms support only 10, 20",
@@ -261,7 +316,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
         (managers(user_data="#!" + "x" * 6143), "user_data has 6145 bytes, but the maximum is 6144."),
         (
             managers(volumes=[{"label": "data", "size": 50}], user_data="#!" + "x" * 4095),
-            "user_data has 4097 bytes, but the maximum beside 2048 for volumes and the engine is 4096.",
+            "user_data has 4097 bytes, but the maximum with volumes is 4096.",
         ),
     ],
 )

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from look.server import FILES
+
 pytestmark = pytest.mark.real(
     "the built archive and Ansible's own tools: what Galaxy and an execution environment take is theirs to say"
 )
@@ -91,6 +93,14 @@ def test_an_execution_environment_has_the_required_packages(archive: Path, tmp_p
         "openssh-clients [platform:rpm]",
         "openssh-client [platform:dpkg]",
     ]
+
+
+def test_the_page_runs_from_the_archive(archive: Path, tmp_path: Path) -> None:
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path / "ansible_collections/swarm/aws", filter="data")
+    look = "ansible_collections.swarm.aws.look"
+    assert "--port" in run(sys.executable, "-m", look, "--help", folder=tmp_path, PYTHONPATH=str(tmp_path)).stdout
+    assert all((tmp_path / "ansible_collections/swarm/aws/look" / name).is_file() for name, _ in FILES.values())
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,8 @@ def choose(folder: Path, **variables: str) -> str:
     path = folder / "bin"
     path.mkdir()
     (path / "ansible-playbook").symlink_to(Path(sys.executable).with_name("ansible-playbook"))
-    environment = os.environ | {"PATH": str(path), "AWS_SESSION_MANAGER_PLUGIN": "", "ANSIBLE_NOCOLOR": "1"}
+    own = {"AWS_SESSION_MANAGER_PLUGIN": "", "ANSIBLE_INVENTORY_ENABLED": "yaml", "ANSIBLE_NOCOLOR": "1"}
+    environment = os.environ | {"PATH": str(path)} | own
     done = subprocess.run(
         [path / "ansible-playbook", "-i", inventory, playbook],
         cwd=ROOT,

@@ -58,6 +58,7 @@ def _render(node_os: str, cluster: Mapping[str, Any], group: dict[str, Any]) -> 
             "region": "eu-west-1",
             "dns_suffix": "amazonaws.com",
             "session_manager": True,
+            "http_proxy": None,
             "logs": {"retention_days": 30, "mib_per_day": 100},
             "names": resource_names("example", "123456789012", "eu-west-1"),
             "engine": "distribution",

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -56,8 +56,8 @@ class Ended(NamedTuple):
     printed: str
 
 
-def run(node_os: str, folder: Path, programs: dict[str, str], *, venv: bool = True, engine: str = "") -> Ended:
-    """Run the script. With ``venv`` the agent's virtual environment is there and complete.
+def run(node_os: str, folder: Path, programs: dict[str, str], *, venv: bool = True, **cluster: Any) -> Ended:
+    """Run the script of a cluster with these keys. With ``venv`` the agent's virtual environment is there and complete.
 
     Files of apt are in the folder ``apt``.
     """
@@ -73,9 +73,12 @@ def run(node_os: str, folder: Path, programs: dict[str, str], *, venv: bool = Tr
         python.parent.mkdir(parents=True)
         shutil.copy(folder / "python3-of-venv", python)
         python.with_name("python3-has-packages").touch()
-    script = files(cloud_config(user_data(node_os, {"engine": engine or "distribution"})))[f"{AGENT}/setup"]
-    for place, there in ((AGENT, "agent"), ("/usr/lib/apt/apt-helper", "apt-helper"), ("/etc/apt", "apt")):
+    written = files(cloud_config(user_data(node_os, cluster)))
+    script = written[f"{AGENT}/setup"].replace("/etc/apt", f"{folder}/apt").replace("/etc/", f"{folder}/etc/")
+    for place, there in ((AGENT, "agent"), ("/usr/lib/apt/apt-helper", "apt-helper")):
         script = script.replace(place, f"{folder}/{there}")
+    (folder / "etc").mkdir()
+    (folder / "etc/environment").write_text(written.get("/etc/environment", ""))
     ended = subprocess.run(
         ["sh"], input=script, text=True, env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, timeout=30
     )
@@ -197,6 +200,38 @@ def test_each_step_of_the_first_boot_is_named_with_its_seconds(node_os: str, tmp
 
     told = re.findall(r"^swarm-setup: (.*) in [0-9]+ s$", printed, re.MULTILINE)
     assert told == ["packages ready", "Python packages ready", "engine ready", "node set up"]
+
+
+@pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
+def test_packages_are_installed_through_the_proxy(node_os: str, tmp_path: Path) -> None:
+    asking = 'echo "$http_proxy $https_proxy $no_proxy" >> "$0-had"'
+    programs = {**BARE, "apt-get": asking, "dnf": asking}
+    proxy = {"url": "http://proxy.example.com:3128", "no_proxy": "localhost"}
+
+    code, calls, _printed = run(node_os, tmp_path, programs, http_proxy=proxy)
+
+    assert code == 0
+    manager = "dnf" if node_os == "amazonlinux2023" else "apt-get"
+    had = (tmp_path / f"{manager}-had").read_text().splitlines()
+    assert set(had) == {"http://proxy.example.com:3128 http://proxy.example.com:3128 localhost"}
+    first = next(number for number, call in enumerate(calls) if call.startswith(manager))
+    assert calls.index("systemctl daemon-reload") < first, "a package may start its service"
+    assert calls.index("systemctl try-restart *amazon-ssm-agent*") < first
+    assert (tmp_path / "etc/systemd/system.conf.d/proxy.conf").read_text() == (
+        "[Manager]\nDefaultEnvironment=http_proxy=http://proxy.example.com:3128 "
+        "https_proxy=http://proxy.example.com:3128 no_proxy=localhost\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "restarted"), [("swarm.aws.instance=i-0", True), ("HTTP Proxy: http://proxy", False)]
+)
+def test_an_engine_that_started_without_the_proxy_is_restarted(tmp_path: Path, shown: str, restarted: bool) -> None:
+    proxy = {"url": "http://proxy:3128", "no_proxy": "localhost"}
+
+    code, calls, _printed = run("debian13", tmp_path, {**READY, "docker": f"echo '{shown}'"}, http_proxy=proxy)
+
+    assert (code, "systemctl restart docker" in calls) == (0, restarted)
 
 
 def test_apts_timers_may_hold_its_lock_during_the_first_boot(tmp_path: Path) -> None:

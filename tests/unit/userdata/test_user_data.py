@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 import yaml
 from ansible_collections.swarm.aws.plugins.module_utils._core.names import NODE_PYTHON
-from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules, disks, engine
+from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules, disks, engine, preflight
+from ansible_collections.swarm.aws.plugins.module_utils.account.interface_endpoints import SERVICES, host
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import Config, Logs
 from ansible_collections.swarm.aws.runtime.swarm_agent.volumes import Volume
 
@@ -31,6 +32,20 @@ VOLUMES = [
     }
     for name in "fgh"
 ]
+PROXY = {"url": "http://proxy.example.com:3128", "no_proxy": "localhost,169.254.169.254,10.20.0.0/16,.example.com"}
+# The longest that the configuration allows, beside the names of all endpoints.
+LONGEST_PROXY = {
+    "url": f"http://{'p' * 64}.example.com:3128",
+    "no_proxy": ",".join(
+        [
+            *preflight.ALWAYS_DIRECT,
+            "10.20.0.0/16",
+            *(host(endpoint, "ap-southeast-1", "amazonaws.com") for names in SERVICES.values() for endpoint in names),
+            "s3.ap-southeast-1.amazonaws.com,s3.dualstack.ap-southeast-1.amazonaws.com",
+            "n" * configuration_rules.NO_PROXY_LIMIT,
+        ]
+    ),
+}
 SCRIPT = "#!/bin/sh\necho 'more {{ and }} more' > /etc/motd\n"
 CONFIG = "#cloud-config\nruncmd:\n  - [touch, /tmp/more]\n"
 every_os = pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
@@ -96,6 +111,34 @@ def test_dockers_packages_are_pinned_to_the_version_and_its_repository(version: 
 
     assert f"Pin: version {pin}" in pins[0]
     assert pins[2].split("\n")[:3] == ["Package: *", "Pin: origin download.docker.com", "Pin-Priority: -1"]
+
+
+@every_os
+def test_the_longest_proxy_leaves_room_for_the_groups_own_user_data(node_os: str) -> None:
+    volumes = [{**VOLUMES[0], "device": name} for name in disks.NAMES]
+    room = configuration_rules.USER_DATA_LIMIT - configuration_rules.VOLUMES_ROOM - configuration_rules.PROXY_ROOM
+    own = "#!/bin/sh\n" + "x" * (room - 10)
+    text = user_data(node_os, {"http_proxy": LONGEST_PROXY}, name="g" * 31, volumes=volumes, user_data=own)
+
+    assert len(text.encode()) <= 16384
+
+
+@every_os
+def test_shells_and_sudo_have_the_proxy(node_os: str) -> None:
+    config = cloud_config(user_data(node_os, {"http_proxy": PROXY}))
+    jsonschema.Draft4Validator(rendering.schema()).validate(config)
+    written = files(config)
+
+    variables = {"http_proxy": PROXY["url"], "https_proxy": PROXY["url"], "no_proxy": PROXY["no_proxy"]}
+    lines = [f"{name}={value}" for name, value in variables.items()]
+    assert written["/etc/environment"].splitlines() == lines
+    assert [entry["append"] for entry in config["write_files"] if entry["path"] == "/etc/environment"] == [True]
+    assert all(name in written["/etc/sudoers.d/proxy"] for name in variables)
+
+
+@every_os
+def test_without_a_proxy_nothing_is_written_about_it(node_os: str) -> None:
+    assert "prox" not in user_data(node_os)
 
 
 @every_os

@@ -49,6 +49,7 @@ def run(tmp_path, empty_account):
     inventory.write_text(INVENTORY)
     own = {
         "ANSIBLE_STDOUT_CALLBACK": "swarm.aws.terminal",
+        "ANSIBLE_INVENTORY_ENABLED": "ini",
         "AWS_ENDPOINT_URL": empty_account,
         "AWS_ACCESS_KEY_ID": "nobody",
         "AWS_SECRET_ACCESS_KEY": "nothing-to-hide",

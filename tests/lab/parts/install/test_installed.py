@@ -5,8 +5,13 @@ The environment has the oldest supported ansible-core; all other tests use the n
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
+import subprocess
 import tarfile
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +20,9 @@ import pytest
 import yaml
 
 from tests.lab import environments
-from tests.lab.site import ROOT, Run, Site
+from tests.lab.site import CLUSTER, ROOT, Run, Site
 
-PAGE = ROOT / "docs/install.md"
+PAGE, LOOK = ROOT / "docs/install.md", ROOT / "docs/look.md"
 # The archive's top level, without files that only a checkout needs.
 CONTENTS = {
     "COPYING",
@@ -29,6 +34,7 @@ CONTENTS = {
     "changelogs",
     "docs",
     "inventories",
+    "look",
     "meta",
     "playbooks",
     "plugins",
@@ -60,16 +66,18 @@ class Installed:
     def collections(self) -> Path:
         return self.home / ".ansible/collections/ansible_collections"
 
-    def run(self, command: str, folder: str = "my-swarm", **more: str) -> Run:
-        """Run a shell command there."""
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             "HOME": str(self.home),
             "PATH": f"{self.home}/swarm/bin:/usr/bin:/bin",
-            # Without the checkout's inventory.
-            "ANSIBLE_INVENTORY": "",
+            # Not the checkout's.
+            "ANSIBLE_INVENTORY": str(self.home / "my-swarm"),
         }
-        words = ("env", "-u", "ANSIBLE_INVENTORY", "bash", "-c", command)
-        return self.site.command(*words, folder=self.home / folder, **environment | more)
+
+    def run(self, command: str, folder: str = "my-swarm", **more: str) -> Run:
+        """Run a shell command there."""
+        return self.site.command("bash", "-c", command, folder=self.home / folder, **self.environment | more)
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +141,30 @@ def test_the_collection_shows_and_scales_the_cluster(site: Site, installed: Inst
     scaled = installed.run("ansible-playbook swarm.aws.scale -e group=worker -e desired=1")
     assert scaled.code == 0, scaled.output[-3000:]
     assert (scaled.changed, site.ids("worker")) == (0, {worker})
+
+
+def test_the_page_runs_from_the_installed_collection(site: Site, installed: Installed) -> None:
+    site.settle()
+    command = re.search(r"^    (PYTHONPATH=\S+) (python3 -m \S+\.look)$", LOOK.read_text(), re.MULTILINE)
+    assert command
+    process = subprocess.Popen(
+        ["bash", "-c", f"{command[1]} exec {command[2]} --port 0"],
+        cwd=installed.home / "my-swarm",
+        env={**site.environment, **installed.environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        address, _, key = process.stdout.readline().removeprefix("look: ").strip().partition("?key=")
+        request = urllib.request.Request(f"{address}moment.json", headers={"Authorization": f"Bearer {key}"})
+
+        def live() -> bool:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return (json.load(answer)["moment"] or {}).get("cluster") == CLUSTER
+
+        site.wait("the page to be live", live)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
