@@ -417,8 +417,7 @@ def _groups(config: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _group_problems(group: Mapping[str, Any], zones: Sequence[str] | None, taken: int) -> Iterable[str]:
-    """``taken`` is how many bytes of the user data the cluster's own settings take."""
+def _group_problems(group: Mapping[str, Any], zones: Sequence[str] | None) -> Iterable[str]:
     if not GROUP_NAME.fullmatch(group["name"]):
         yield "name must be 1 to 31 lower-case letters, digits and hyphens, starting with a letter."
     if not 0 <= group["min"] <= group["desired"] <= group["max"]:

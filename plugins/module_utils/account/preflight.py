@@ -486,7 +486,7 @@ def _stack_name_errors(name: str) -> list[str]:
     return []
 
 
-def _settled(config: dict[str, Any]) -> dict[str, Any]:
+def _settled(config: SoundConfig) -> SoundConfig:
     """The configuration with derived values, and with tags and labels as strings. Changes ``config``."""
     derived: Mapping[str, Callable[[], Any]] = {
         "account_id": lambda: str(config["account_id"]),

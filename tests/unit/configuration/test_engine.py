@@ -113,7 +113,7 @@ def test_options_that_are_set_here_or_break_a_swarm_are_refused(key: str) -> Non
         ),
         (
             {"engine": "docker-ce", "node_groups": [group(user_data="#!" + "x" * 5119)]},
-            "user_data has 5121 bytes, but the maximum beside 1024 for volumes and the engine is 5120.",
+            "user_data has 5121 bytes, but the maximum with engine or daemon_options is 5120.",
         ),
     ],
 )

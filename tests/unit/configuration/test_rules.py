@@ -224,7 +224,7 @@ def test_a_cloud_map_service_may_replace_the_record() -> None:
         ({"vpc_cidr": "10.20.0.0"}, "vpc_cidr has '10.20.0.0', which is not the start of a CIDR block"),
         ({"vpc_cidr": "10.20.0.1/16"}, "did you mean '10.20.0.0/16'?"),
         ({"vpc_cidr": "10.0.0.0/8"}, "vpc_cidr is 10.0.0.0/8, but the size of a VPC must be between /16 and /28"),
-        ({"vpc_cidr": "10.20.0.0/28"}, "it has space for 1 subnets, but the zones need 3"),
+        ({"vpc_cidr": "10.20.0.0/28"}, "it has space for 1 subnet, but the zones need 3"),
         ({"vpc_cidr": "10.20.0.0/26", **managers(max=40)}, "vpc_cidr 10.20.0.0/26 is too small"),
         ({"vpc_cidr": "172.17.0.0/16"}, "overlaps 172.17.0.0/16, used by Docker's bridge network"),
         ({"vpc_cidr": "10.0.0.0/16"}, "overlaps 10.0.0.0/16, used by the swarm's first overlay networks"),

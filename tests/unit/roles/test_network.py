@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.aws import view
 from lab.network import Wiring, ruleset
+from tests.lab.configured import private_nodes
 from tests.unit.roles.account import REASON, RolesAccount, roles_account
 
 pytestmark = pytest.mark.real(REASON)
@@ -22,6 +24,26 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RolesAccount]:
         done = account.run("network")
         assert done.code == 0, done.output
         yield account
+
+
+def test_a_route_made_by_hand_stays_without_nat_gateways(tmp_path: Path) -> None:
+    with roles_account(tmp_path) as account:
+        variables = private_nodes("none")
+        built = account.run("network", **variables)
+        assert built.code == 0, built.output
+        ec2 = account.aws.client("ec2")
+        filters = [{"Name": "tag:Name", "Values": ["example-eu-west-1a-private"]}]
+        (table,) = ec2.describe_route_tables(Filters=filters)["RouteTables"]
+        (gateway,) = ec2.describe_internet_gateways()["InternetGateways"]
+        ec2.create_route(
+            RouteTableId=table["RouteTableId"],
+            DestinationCidrBlock="192.0.2.0/24",
+            GatewayId=gateway["InternetGatewayId"],
+        )
+        done = account.run("network", **variables)
+        assert (done.code, done.changed) == (0, {}), done.output
+        (table,) = ec2.describe_route_tables(Filters=filters)["RouteTables"]
+        assert "192.0.2.0/24" in {route.get("DestinationCidrBlock") for route in table["Routes"]}
 
 
 def member(account: RolesAccount) -> dict[str, Any]:
