@@ -49,7 +49,8 @@ def completed_tasks(site: Site) -> Iterator[None]:
 
 
 def test_a_scaled_out_group_keeps_its_size_after_site_yml(site: Site) -> None:
-    assert scale(site, 1).code == 0
+    run = scale(site, 1)
+    assert run.code == 0, run.output[-4000:]
     run = scale(site, 3)
     assert run.code == 0, run.output[-4000:]
     assert run.changed == 1
