@@ -7,9 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from ansible_collections.swarm.aws.plugins.module_utils._core.names import NODE_PYTHON
-from ansible_collections.swarm.aws.plugins.module_utils.adapters.s3_store import RECORD_KEY, token_key
-
 from bench.comparison import Comparison
 from bench.lab import seconds
 from lab import lifecycle
@@ -17,6 +14,8 @@ from tests.lab.site import Site
 
 RUNS = 5
 Way = Callable[[Site, Sequence[str]], None]
+# The agent's, which has boto3.
+NODE_PYTHON = "/usr/local/lib/swarm-agent/venv/bin/python3"
 DISCOVERY = Path(__file__).with_name("discovery.py").read_text()
 
 
@@ -96,7 +95,7 @@ def leave(site: Site, instances: Sequence[str]) -> None:
 def forget(site: Site) -> None:
     """Delete what the bucket knows of a swarm."""
     s3 = site.aws("s3")
-    for key in (RECORD_KEY, token_key("manager"), token_key("worker"), "discovery/primary", "discovery/token"):
+    for key in ("cluster.json", "manager/token", "worker/token", "discovery/primary", "discovery/token"):
         s3.delete_object(Bucket=site.bucket, Key=key)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from ansible_collections.swarm.aws.plugins.module_utils._core.counting import counted
 
 from lab import disks, images, network, packages, registry
 from lab import engine as outer_engine
@@ -170,6 +169,6 @@ def _remove_instances(lab: Lab, say: Say) -> None:
     names = {container.name for container in docker_client.containers.list(all=True, filters=mine)}
     names |= {volume.name for volume in docker_client.volumes.list(filters=mine)}
     if names:
-        say(f"removing {counted(len(names), 'instance')}")
+        say(f"removing instances: {len(names)}")
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(lambda name: remove_instance(docker_client, name), sorted(names)))
