@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler
@@ -47,7 +48,7 @@ class Fleet:
             "DockerRootDir": "/var/lib/docker",
             "Swarm": {
                 "NodeID": self.nodes[0]["ID"],
-                "NodeAddr": _address(0),
+                "NodeAddr": address(0),
                 "LocalNodeState": "active",
                 "ControlAvailable": True,
                 "Nodes": len(self.nodes),
@@ -62,6 +63,7 @@ class Fleet:
             f"/nodes/{self.nodes[0]['ID']}": self.nodes[0],
             "/services": self.services,
             "/tasks": self.tasks,
+            "/networks": [],
         }
         return {path: json.dumps(document).encode() for path, document in found.items()}
 
@@ -112,6 +114,8 @@ class Server(Serving):
 
     def __init__(self, fleet: Fleet) -> None:
         self.calls: Counter[str] = Counter()
+        # Whether the engine is a member of the swarm.
+        self.member = True
         self.engine, self.objects, self.actions = fleet.engine(), fleet.objects(), fleet.actions()
         super().__init__("127.0.0.1", 0, _Handler)
 
@@ -124,8 +128,10 @@ class Server(Serving):
         if action:
             return self.actions[action](asked) if action in self.actions else None
         if path.startswith("/engine"):
-            parts = path.split("/")
-            return self.engine.get("/" + "/".join(parts[3 if parts[2].startswith("v1.") else 2 :]))
+            resource = re.sub(r"^/engine(/v[\d.]+)?", "", path)
+            if method == "POST":
+                self.member = resource == "/swarm/join"
+            return OUTSIDE if resource == "/info" and not self.member else self.engine.get(resource, b"")
         if path.startswith("/2013-04-01/hostedzone"):
             return RECORD_SETS.encode()
         return b"" if method == "PUT" else self.objects.get(path.removeprefix(f"/{BUCKET}/"))
@@ -133,6 +139,7 @@ class Server(Serving):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Server
 
     def do_GET(self) -> None:
@@ -153,19 +160,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-PUBLISHED = ClusterRecord("formed", _instance := "i-0000000000000000", "", 2, SWARM)
-LABELS = {"swarm.aws.epoch": "0", "swarm.aws.cluster-record": PUBLISHED.line(), "swarm.aws.made-by": _instance}
+OUTSIDE = b'{"DockerRootDir": "/var/lib/docker", "Swarm": {"LocalNodeState": "inactive"}}'
+PUBLISHED = ClusterRecord("formed", f"i-{0:017x}", DATE, 2, SWARM)
+LABELS = {
+    "swarm.aws.epoch": "0",
+    "swarm.aws.cluster-record": PUBLISHED.line(),
+    "swarm.aws.made-by": PUBLISHED.claimed_by,
+}
 
 
 def _group(number: int) -> str:
     return "manager" if number < MANAGERS else "edge" if number < MANAGERS + EDGES else "worker"
 
 
-def _instance_id(number: int) -> str:
+def instance_id(number: int) -> str:
+    """The ID of an instance."""
     return f"i-{number:017x}"
 
 
-def _address(number: int, first: str = "10") -> str:
+def address(number: int, first: str = "10") -> str:
+    """An instance's private address, or with another first number its public address."""
     return f"{first}.1.{number // 250}.{number % 250 + 1}"
 
 
@@ -174,8 +188,8 @@ def _zone(number: int) -> str:
 
 
 def _node(number: int) -> dict[str, Any]:
-    group, instance = _group(number), _instance_id(number)
-    manager = {"Leader": number == 0, "Reachability": "reachable", "Addr": f"{_address(number)}:2377"}
+    group, instance = _group(number), instance_id(number)
+    manager = {"Leader": number == 0, "Reachability": "reachable", "Addr": f"{address(number)}:2377"}
     labels = {"swarm.aws.instance": instance, "swarm.aws.group": group, "swarm.aws.zone": _zone(number)}
     plugins = [{"Type": "Log", "Name": name} for name in ("awslogs", "fluentd", "gelf", "journald", "json-file")]
     plugins += [{"Type": "Network", "Name": name} for name in ("bridge", "host", "ipvlan", "macvlan", "overlay")]
@@ -201,7 +215,7 @@ def _node(number: int) -> dict[str, Any]:
             # As long as the PEM certificate of a swarm's root, and its issuer in Base64.
             "TLSInfo": {"TrustRoot": "C" * 600, "CertIssuerSubject": "S" * 28, "CertIssuerPublicKey": "K" * 124},
         },
-        "Status": {"State": "ready", "Addr": _address(number)},
+        "Status": {"State": "ready", "Addr": address(number)},
         **({"ManagerStatus": manager} if group == "manager" else {}),
     }
 
@@ -290,12 +304,12 @@ def _tags_xml(number: int) -> str:
 
 
 def _instance_xml(number: int) -> str:
-    private, public, mac = _address(number), _address(number, "198"), f"0a:00:00:00:{number // 256:02x}:{number % 256:02x}"
+    private, public, mac = address(number), address(number, "198"), f"0a:00:00:00:{number // 256:02x}:{number % 256:02x}"
     name = f"ip-{private.replace('.', '-')}.{REGION}.compute.internal"
     security = "<groupSet><item><groupId>sg-00000000000000000</groupId><groupName>demo-nodes</groupName></item></groupSet>"
     association = f"<association><ipOwnerId>amazon</ipOwnerId><publicIp>{public}</publicIp></association>"
     return f"""<item><reservationId>r-{number:017x}</reservationId><ownerId>123456789012</ownerId><groupSet/>
-<requesterId>940372691376</requesterId><instancesSet><item><instanceId>{_instance_id(number)}</instanceId>
+<requesterId>940372691376</requesterId><instancesSet><item><instanceId>{instance_id(number)}</instanceId>
 <imageId>ami-00000000000000000</imageId><instanceState><code>16</code><name>running</name></instanceState>
 <privateDnsName>{name}</privateDnsName><dnsName/><reason/><amiLaunchIndex>0</amiLaunchIndex><productCodes/>
 <instanceType>m7i.xlarge</instanceType><launchTime>2026-01-01T00:00:00.000Z</launchTime>
@@ -338,7 +352,7 @@ def _group_xml(name: str, numbers: list[int]) -> str:
         f"<LaunchTemplateName>{CLUSTER}-{name}</LaunchTemplateName><Version>1</Version></LaunchTemplate>"
     )
     members = "".join(
-        f"<member><InstanceId>{_instance_id(number)}</InstanceId><AvailabilityZone>{_zone(number)}</AvailabilityZone>"
+        f"<member><InstanceId>{instance_id(number)}</InstanceId><AvailabilityZone>{_zone(number)}</AvailabilityZone>"
         f"<InstanceType>m7i.xlarge</InstanceType><LifecycleState>InService</LifecycleState>{template}"
         "<HealthStatus>Healthy</HealthStatus><ProtectedFromScaleIn>false</ProtectedFromScaleIn></member>"
         for number in numbers
@@ -377,7 +391,7 @@ def _set_xml(name: str, kind: str, ttl: int, values: list[str]) -> str:
 
 
 _OWNER = f"&quot;heritage=swarm.aws,cluster={CLUSTER},region={REGION}&quot;"
-_SERVING = [_address(number, "198") for number in range(MANAGERS, MANAGERS + EDGES)]
+_SERVING = [address(number, "198") for number in range(MANAGERS, MANAGERS + EDGES)]
 RECORD_SETS = (
     '<ListResourceRecordSetsResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ResourceRecordSets>'
     f"{_set_xml(RECORD, 'A', 10, _SERVING)}{_set_xml(f'_swarm-aws.{RECORD}', 'TXT', 300, [_OWNER])}"
