@@ -2,7 +2,7 @@
 
     python -m bench.agent
 
-An engine's API and AWS answer over HTTP from another process, so the figures are the agent's own. CPU time, not wall time.
+An engine's API and AWS answer over HTTP from another process, so the figures are the agent's own. The time is CPU time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -22,20 +22,21 @@ from urllib.request import urlopen
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 CLUSTER, REGION, BUCKET = "demo", "eu-west-1", "demo-bucket"
-NODES, SERVICES, TASKS_PER_NODE = (1000, 5000), 300, 10
+# The fleets, and the passes over each.
+FLEETS, SERVICES, TASKS_PER_NODE = {1000: 4, 5000: 1}, 300, 10
 # An ordinary cluster, for the idle agents.
 ORDINARY = 23
-PASSES, HOUR = 5, 3600.0
+HOUR = 3600.0
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def main() -> None:
     """Measure all, and print a table."""
     print(f"{'':44} {'calls':>6} {'CPU':>8} {'RSS':>8} {'peak':>8}")
-    for nodes in NODES:
+    for nodes, passes in FLEETS.items():
         with serving(nodes) as url:
-            for what in ("sdks", "leader"):
-                show(f"{'a pass' if what == 'leader' else 'the SDKs alone'}, {nodes} nodes", measured(what, url))
+            for what, name in (("sdks", "the SDKs alone"), ("leader", "a pass")):
+                show(f"{name}, {nodes} nodes", measured(what, url, str(passes)))
     with serving(ORDINARY) as url:
         for what in ("interpreter", "worker", "manager"):
             show(f"idle for an hour: {what}", measured(what, url))
@@ -44,7 +45,9 @@ def main() -> None:
 def show(what: str, found: dict[str, float]) -> None:
     """Print a line of the table."""
     share = f" ({found['cpu'] / HOUR:.2%} of a core)" if what.startswith("idle") else ""
-    print(f"{what:44} {found['calls']:6.0f} {found['cpu']:6.2f} s {found['rss']:5.0f} MB {found['peak']:5.0f} MB{share}")
+    print(
+        f"{what:44} {found['calls']:6.0f} {found['cpu']:6.2f} s {found['rss']:5.0f} MB {found['peak']:5.0f} MB{share}"
+    )
 
 
 @contextmanager
@@ -57,9 +60,9 @@ def serving(nodes: int) -> Iterator[str]:
         process.communicate()
 
 
-def measured(what: str, url: str) -> dict[str, float]:
+def measured(what: str, url: str, *more: str) -> dict[str, float]:
     """The figures of a fresh process, in seconds and MB."""
-    words = [sys.executable, "-m", "bench.agent", what, url]
+    words = [sys.executable, "-m", "bench.agent", what, url, *more]
     environment = {**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": url}
     found = subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
     figures: dict[str, float] = json.loads(found.stdout)
@@ -70,7 +73,7 @@ def measured(what: str, url: str) -> dict[str, float]:
 
 
 def figures(url: str, work: Callable[[], object], times: int = 1) -> dict[str, float]:
-    """The calls and CPU seconds of a repetition of the work, and this process's memory."""
+    """The calls and CPU seconds of a repetition of the work, and this process's memory after them."""
     urlopen(f"{url}/calls").close()
     began = time.process_time()
     for _dummy in range(times):
@@ -103,7 +106,7 @@ def interpreter(url: str) -> dict[str, float]:
     return figures(url, lambda: (botocore, docker))
 
 
-def sdks(url: str) -> dict[str, float]:
+def sdks(url: str, times: str) -> dict[str, float]:
     """The requests of a pass that grow with the fleet, each once."""
     import boto3
     import docker
@@ -117,10 +120,10 @@ def sdks(url: str) -> dict[str, float]:
         for client, operation in ((ec2, "describe_instances"), (autoscaling, "describe_auto_scaling_groups")):
             list(client.get_paginator(operation).paginate())
 
-    return figures(url, ask, PASSES)
+    return figures(url, ask, int(times))
 
 
-def leader(url: str) -> dict[str, float]:
+def leader(url: str, times: str) -> dict[str, float]:
     """A pass, with nothing remembered from the pass before."""
     here(url)
     from ansible_collections.swarm.aws.plugins.module_utils.adapters import control_plane
@@ -134,7 +137,7 @@ def leader(url: str) -> dict[str, float]:
         result = plane.reconcile(policy)
         assert not (result.failures or result.decision.actions or result.decision.refused), result
 
-    return figures(url, reconcile, PASSES)
+    return figures(url, reconcile, int(times))
 
 
 def worker(url: str) -> dict[str, float]:
@@ -172,10 +175,8 @@ def idle(url: str, role: str) -> dict[str, float]:
     SystemClock.now = lambda self: time.monotonic() + waited  # type: ignore[method-assign]
 
     def work() -> None:
-        try:
+        with suppress(Over):
             cli.work(config, Notifier(), Log(sys.stderr))
-        except Over:
-            pass
 
     return figures(url, work)
 
@@ -186,9 +187,8 @@ class Over(BaseException):
 
 def here(url: str) -> None:
     """Make this process the first node of the fleet."""
-    from ansible_collections.swarm.aws.plugins.module_utils.adapters import metadata, node_engine, swarm
-
     from ansible_collections.swarm.aws.plugins.module_utils._core.join.ports import LISTENS
+    from ansible_collections.swarm.aws.plugins.module_utils.adapters import metadata, node_engine, swarm
 
     from bench.fleet import address, instance_id
 

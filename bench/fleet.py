@@ -154,7 +154,13 @@ class _Handler(BaseHTTPRequestHandler):
         kind = "application/json" if path.startswith("/engine") else "text/xml"
         answer(self, 404 if content is None else 200, content or b"", {"ETag": '"1"', "Content-Type": kind})
 
-    do_POST = do_PUT = do_GET
+    def do_POST(self) -> None:
+        """Answer any request."""
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        """Answer any request."""
+        self.do_GET()
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
@@ -304,9 +310,15 @@ def _tags_xml(number: int) -> str:
 
 
 def _instance_xml(number: int) -> str:
-    private, public, mac = address(number), address(number, "198"), f"0a:00:00:00:{number // 256:02x}:{number % 256:02x}"
+    private, public, mac = (
+        address(number),
+        address(number, "198"),
+        f"0a:00:00:00:{number // 256:02x}:{number % 256:02x}",
+    )
     name = f"ip-{private.replace('.', '-')}.{REGION}.compute.internal"
-    security = "<groupSet><item><groupId>sg-00000000000000000</groupId><groupName>demo-nodes</groupName></item></groupSet>"
+    security = (
+        "<groupSet><item><groupId>sg-00000000000000000</groupId><groupName>demo-nodes</groupName></item></groupSet>"
+    )
     association = f"<association><ipOwnerId>amazon</ipOwnerId><publicIp>{public}</publicIp></association>"
     return f"""<item><reservationId>r-{number:017x}</reservationId><ownerId>123456789012</ownerId><groupSet/>
 <requesterId>940372691376</requesterId><instancesSet><item><instanceId>{instance_id(number)}</instanceId>

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import gzip
 import json
-import os
+import sys
 import time
+import weakref
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional
 
 from .._core.errors import SwarmError, Unavailable, Unreadable
@@ -44,6 +45,7 @@ CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 20, 3
 _STALE = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "InvalidAccessKeyId")
 # Refusals while AWS is busy with an earlier change of the resource. The SDK does not retry them.
 _BUSY, _BUSY_ATTEMPTS = ("ConcurrentModificationException", "ScalingActivityInProgress"), 6
+_loaders: weakref.WeakValueDictionary[None, Any] = weakref.WeakValueDictionary()
 _CLOCK = ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException")
 
 
@@ -93,7 +95,9 @@ class AwsSession:
         def new_session() -> Any:
             found = botocore.session.Session(profile=connection.get("profile_name"))
             if connection.get("aws_access_key_id"):
-                keys = (connection.get(f"aws_{name}") for name in ("access_key_id", "secret_access_key", "session_token"))
+                keys = (
+                    connection.get(f"aws_{name}") for name in ("access_key_id", "secret_access_key", "session_token")
+                )
                 found.set_credentials(*keys)
             if region:
                 found.set_config_variable("region", region)
@@ -223,25 +227,27 @@ class _Models(JSONFileLoader):  # type: ignore[misc]
 
     def load_file(self, file_path: str) -> Any:
         """The content of a file whose ending is missing; None if there is no file."""
-        for ending, opened in ((".json", open), (".json.gz", gzip.open)):
-            if os.path.isfile(file_path + ending):
-                with opened(file_path + ending, "rb") as file:
+        for path, opened in ((Path(f"{file_path}.json"), open), (Path(f"{file_path}.json.gz"), gzip.open)):
+            if path.is_file():
+                with opened(path, "rb") as file:
                     return json.loads(file.read(), object_hook=_brief)
         return None
 
 
 def _brief(found: dict[str, Any]) -> dict[str, Any]:
-    # A shape may have a member of this name, which is a mapping.
-    if isinstance(found.get("documentation"), str):
-        found["documentation"] = ""
-    return found
+    # A shape may have a member of the name "documentation", which is a mapping. The other texts repeat.
+    return {
+        key: ("" if key == "documentation" else sys.intern(value)) if isinstance(value, str) else value
+        for key, value in found.items()
+    }
 
 
-@functools.lru_cache(maxsize=None)
 def _loader() -> Any:
-    """The models of all sessions of this process."""
-    loader = create_loader()
-    loader.file_loader = _Models()
+    """The models of all sessions of this process, for as long as there are any."""
+    loader = _loaders.get(None)
+    if loader is None:
+        _loaders[None] = loader = create_loader()
+        loader.file_loader = _Models()
     return loader
 
 
