@@ -8,6 +8,7 @@ import json
 import sys
 import time
 import weakref
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Optional
@@ -28,6 +29,7 @@ try:
         ProfileNotFound,
     )
     from botocore.loaders import JSONFileLoader, create_loader
+    from botocore.utils import parse_timestamp
     from urllib3.exceptions import HTTPError
 
     MISSING = None
@@ -82,6 +84,7 @@ class AwsSession:
             found.set_config_variable("metadata_service_num_attempts", ATTEMPTS)
             found.set_config_variable("region", region)
             found.register_component("data_loader", _loader())
+            found.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_timestamp)
             return found
 
         config = _config(ATTEMPTS, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
@@ -249,6 +252,15 @@ def _loader() -> Any:
         _loaders[None] = loader = create_loader()
         loader.file_loader = _Models()
     return loader
+
+
+def _timestamp(value: Any) -> Any:
+    """A time in AWS's answer. The SDK's own parser takes a third of the time to read EC2's instances."""
+    if isinstance(value, str) and value.endswith("Z"):
+        # Python 3.9 does not read the Z, and not every number of decimals.
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(f"{value[:-1]}+00:00")
+    return parse_timestamp(value)
 
 
 def _asked(context: dict[str, Any], **_: object) -> None:
