@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-import sys
 import time
 import weakref
 from datetime import datetime
@@ -238,11 +237,10 @@ class _Models(JSONFileLoader):  # type: ignore[misc]
 
 
 def _brief(found: dict[str, Any]) -> dict[str, Any]:
-    # A shape may have a member of the name "documentation", which is a mapping. The other texts repeat.
-    return {
-        key: ("" if key == "documentation" else sys.intern(value)) if isinstance(value, str) else value
-        for key, value in found.items()
-    }
+    # A shape may have a member of this name, which is a mapping.
+    if isinstance(found.get("documentation"), str):
+        found["documentation"] = ""
+    return found
 
 
 def _loader() -> Any:
