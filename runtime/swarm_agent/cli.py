@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import time
@@ -13,11 +14,10 @@ from typing import Callable, Optional, Sequence
 from ansible_collections.swarm.aws.plugins.module_utils._core.errors import SwarmError
 from ansible_collections.swarm.aws.plugins.module_utils.adapters.node_config import DRILL, PATH, Config
 
-from . import DESCRIPTION, VERSION, backup, look, shipping, volumes
+from . import DESCRIPTION, VERSION, shipping
 from .join import join
 from .log import Log
 from .notify import Notifier
-from .status import status
 from .watch import MembershipWatch
 
 _SOONEST, _LATEST = 1.0, 60.0
@@ -43,15 +43,24 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
         config = Config.load(options.config)
     except SwarmError as error:
         sys.exit(f"swarm-agent: {error}")
+    log = Log(cluster=config.cluster, role=config.role)
+    # Each command imports only what it needs, since `run` stays in memory.
     if options.command == "status":
+        from .status import status
+
         print(json.dumps(status(config), indent=2))
         return
     if options.command == "backup":
-        sys.exit(backup.run(config, Log(cluster=config.cluster, role=config.role)))
+        from . import backup
+
+        sys.exit(backup.run(config, log))
     if options.command == "look":
+        from . import look
+
         sys.exit(look.run(config))
-    log = Log(cluster=config.cluster, role=config.role)
     if options.command == "volumes":
+        from . import volumes
+
         sys.exit(volumes.run(config, log))
     if config.role == DRILL:
         Notifier().ready()
@@ -97,6 +106,8 @@ def work(config: Config, notify: Notifier, log: Log, deleted: Optional[str] = No
     seconds = round(time.monotonic() - began, 1)
     log.info(f"This node is a member of the swarm {joined.cluster_id}.", node_id=joined.node_id, seconds=seconds)
     notify.status(f"Member of the swarm {joined.cluster_id}")
+    # What only joining needed, such as EC2's model, is most of the memory.
+    gc.collect()
     watch = MembershipWatch(config, notify, log)
     if config.role == "manager":
         # Workers do not need it.

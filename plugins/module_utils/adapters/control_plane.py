@@ -95,7 +95,8 @@ class ControlPlane:
 
     def observe(self, policy: Policy) -> Cluster:
         """The present state; ``observer.failures`` has what could not be observed."""
-        return self.observer.observe(policy)
+        with self.swarm.sharing_tasks():
+            return self.observer.observe(policy)
 
     def apply(self, action: Action, policy: Policy) -> Optional[Change]:
         """Do an action, if it is still right."""

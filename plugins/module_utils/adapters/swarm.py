@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import ipaddress
 import json
 from collections import Counter
@@ -58,7 +59,11 @@ class DockerSwarm(EngineApi):
         """Raises SwarmError if the SDK is missing."""
         super().__init__(url, _SECONDS)
         # (version, specification) by ID as last read, so that a write changes what the decision was based on.
-        self._read: Dict[str, Tuple[int, Mapping[str, Any]]] = {}
+        self._nodes_read: Dict[str, Tuple[int, Mapping[str, Any]]] = {}
+        self._services_read: Dict[str, Tuple[int, Mapping[str, Any]]] = {}
+        # Whether the next two lists share the tasks, and the tasks that the first of them left for the second.
+        self._sharing = False
+        self._shared: Optional[List[Any]] = None
 
     def swarm_id(self) -> str:
         """Its ID. Raises Unavailable, also without a leader."""
@@ -208,9 +213,9 @@ class DockerSwarm(EngineApi):
 
     def nodes(self) -> Tuple[Node, ...]:
         with self._asked("list the nodes"):
-            listed, tasks = _list(self._api.nodes()), [_mapping(task) for task in _list(self._api.tasks())]
+            listed, tasks = _list(self._api.nodes()), [_mapping(task) for task in self._tasks()]
         live = Counter(str(task.get("NodeID")) for task in tasks if _mapping(task.get("Status")).get("State") in _LIVE)
-        self._read.update(_specifications(listed))
+        self._nodes_read = dict(_specifications(listed))
         return tuple(sorted((_node(_mapping(node), live) for node in listed), key=lambda node: node.id))
 
     def update(
@@ -221,9 +226,9 @@ class DockerSwarm(EngineApi):
         availability: Optional[str] = None,
         labels: Optional[Mapping[str, str]] = None,
     ) -> None:
-        if node not in self._read:
+        if node not in self._nodes_read:
             raise Unavailable(f"The node {node} must be read before it is changed.")
-        version, present = self._read.pop(node)
+        version, present = self._nodes_read.pop(node)
         spec = dict(present)
         if role is not None:
             spec["Role"] = role
@@ -244,9 +249,26 @@ class DockerSwarm(EngineApi):
 
     def services(self) -> Tuple[Service, ...]:
         with self._asked("list the services"):
-            listed, tasks = _list(self._api.services()), _list(self._api.tasks())
-        self._read.update(_specifications(listed))
+            listed, tasks = _list(self._api.services()), self._tasks()
+        self._services_read = dict(_specifications(listed))
         return services.read(listed, tasks)
+
+    @contextlib.contextmanager
+    def sharing_tasks(self) -> Iterator[None]:
+        """Meanwhile `nodes` and the next `services` use the same list of the tasks, which is the largest answer."""
+        self._sharing = True
+        try:
+            yield
+        finally:
+            self._sharing, self._shared = False, None
+
+    def _tasks(self) -> List[Any]:
+        if self._shared is not None:
+            tasks, self._shared = self._shared, None
+            return tasks
+        tasks = _list(self._api.tasks())
+        self._shared = tasks if self._sharing else None
+        return tasks
 
     def scale(self, service: str, replicas: int, labels: Mapping[str, str]) -> None:
         self._write(service, {"Labels": dict(labels), "Mode": {"Replicated": {"Replicas": replicas}}})
@@ -259,7 +281,7 @@ class DockerSwarm(EngineApi):
 
     def restart(self, service: str) -> None:
         """Restart all tasks of a service, as its update_config says. Raises Unavailable."""
-        template = dict(self._read[service][1]["TaskTemplate"]) if service in self._read else {}
+        template = dict(self._services_read[service][1]["TaskTemplate"]) if service in self._services_read else {}
         template["ForceUpdate"] = int(template.get("ForceUpdate") or 0) + 1
         self._write(service, {"TaskTemplate": template})
 
@@ -270,9 +292,9 @@ class DockerSwarm(EngineApi):
             return str(status.get("State", "")), str(status.get("Message", ""))
 
     def _write(self, service: str, changes: Mapping[str, Any], headers: Optional[Mapping[str, str]] = None) -> None:
-        if service not in self._read:
+        if service not in self._services_read:
             raise Unavailable(f"The service {service} must be read before it is changed.")
-        version, present = self._read.pop(service)
+        version, present = self._services_read.pop(service)
         with self._asked(f"change the service {service}"):
             # `update_service` of the SDK drops the fields of a specification that it does not know.
             self._update_object(f"services/{service}", version, {**present, **changes}, headers)

@@ -12,7 +12,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-import boto3
+import botocore.session
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.swarm.aws.plugins.module_utils.aws import waiters
 from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
@@ -178,7 +178,7 @@ def _sorted(value: Any) -> Any:
 @contextmanager
 def _hooked(event: str, handler: Callable[..., Any]) -> Iterator[None]:
     """Clients that are made meanwhile call the handler."""
-    events = _session().events
+    events = _session().get_component("event_emitter")
     events.register(event, handler)
     try:
         yield
@@ -189,4 +189,7 @@ def _hooked(event: str, handler: Callable[..., Any]) -> Iterator[None]:
 @functools.cache
 def _session() -> Any:
     """One for all accounts, since reading the services' models takes far longer than the calls."""
-    return boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+    session = botocore.session.get_session()
+    session.set_credentials("test", "test")
+    session.set_config_variable("region", REGION)
+    return session

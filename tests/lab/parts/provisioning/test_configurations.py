@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from ansible_collections.swarm.aws.plugins.module_utils._core import names
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources.survey import Survey
@@ -36,8 +35,8 @@ def account(tmp_path: Path) -> Iterator[RolesAccount]:
 
 def present_resources(account: RolesAccount) -> set[str]:
     """The cluster's present resources, by their names in a plan."""
-    session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
-    found = Survey(AwsSession(lambda: session, endpoint_url=account.aws.url), "example", ACCOUNT_ID).find()
+    keys = {"aws_access_key_id": "lab", "aws_secret_access_key": "lab", "verify": None}
+    found = Survey(AwsSession.of_options(REGION, account.aws.url, keys), "example", ACCOUNT_ID).find()
     named = {
         f"{resource.kind} {resource.name or resource.id}"
         for resource in found
