@@ -205,6 +205,8 @@ def ruleset(wiring: Wiring) -> str:
         "chain services { type filter hook input priority 0; ip saddr @cut_off drop;"
         # Instances without a route to the internet reach AWS, which looks for a VPC endpoint, and ECR only.
         f" ip saddr @shut_in ip daddr {SERVICES_ADDRESS} tcp dport {{ {ECR_PORT}, {ENDPOINT_PORT} }} accept;"
+        # The engine asks ECR by TLS first, which the lab does not have. Elsewhere this is refused too.
+        f" ip saddr @shut_in ip daddr {SERVICES_ADDRESS} tcp dport 443 reject with tcp reset;"
         f" ip saddr @shut_in ip daddr {SERVICES_ADDRESS} drop; }}",
         "chain replies { type filter hook output priority 0; ip daddr @cut_off drop; }",
         "chain passing { type filter hook forward priority 0; policy drop;",

@@ -27,7 +27,7 @@ except ImportError:
     yaml = None  # type: ignore[assignment]
 
 Run = Callable[..., tuple[int, str, str]]
-_SECONDS = 60
+SECONDS = 60
 # The exit code of timeout(1).
 _TIMED_OUT = 124
 _MEMORY = "/run"
@@ -58,13 +58,13 @@ if yaml:
 
 
 def run(
-    run_command: Run, arguments: Sequence[str], environment: Mapping[str, str], text: str = ""
+    run_command: Run, arguments: Sequence[str], environment: Mapping[str, str], text: str = "", seconds: int = SECONDS
 ) -> tuple[int, str, str]:
     """Run the docker command with this environment only, by Ansible's ``run_command``.
 
-    Returns its exit code, output and errors. Raises StackError if it does not end.
+    Returns its exit code, output and errors. Raises StackError if it does not end within ``seconds``.
     """
-    command = [shutil.which("timeout") or "timeout", str(_SECONDS), shutil.which("docker") or "docker", *arguments]
+    command = [shutil.which("timeout") or "timeout", str(seconds), shutil.which("docker") or "docker", *arguments]
     own = dict(os.environ)
     os.environ.clear()
     os.environ.update(environment)
@@ -74,7 +74,7 @@ def run(
         os.environ.clear()
         os.environ.update(own)
     if done[0] == _TIMED_OUT:
-        raise StackError(f"`docker {' '.join(arguments[-2:])}` did not end within {_SECONDS} s.")
+        raise StackError(f"`docker {' '.join(arguments[-2:])}` did not end within {seconds} s.")
     return done
 
 

@@ -16,12 +16,13 @@ from . import images
 from . import releases as known_releases
 from .compose import NAMESPACE, Blob
 from .credentials import Credentials
-from .docker_reading import Run, place, private_folder, remarks, run
+from .docker_reading import SECONDS, Run, place, private_folder, remarks, run
 from .releases import Release
 from .stack_error import StackError
 
 _SECONDS = 60
 _LOG_SECONDS = 10
+_SECONDS_A_SERVICE = 20
 # The docker command's key for Docker Hub's credentials.
 _HUB = "https://index.docker.io/v1/"
 # States in which a task no longer runs.
@@ -132,10 +133,12 @@ class StackEngine(EngineApi):
         options += ["--with-registry-auth"] if registry_auth or credentials else []
         # No others: the command puts them into empty variables of services. Credential helpers need these.
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if registry_auth and name in os.environ}
+        # The command asks the registries for one service after the other.
+        seconds = SECONDS + _SECONDS_A_SERVICE * len(json.loads(document).get("services", {}))
         with private_folder() as folder:
             place(f"{folder}/config.json", json.dumps(_logins(credentials, own=registry_auth)))
             words = ["--config", folder, "stack", "deploy", *options, "--compose-file", "-", stack]
-            code, _output, errors = run(self._run, words, environment, document)
+            code, _output, errors = run(self._run, words, environment, document, seconds)
         if code:
             said = [line.strip() for line in errors.splitlines() if line.strip()]
             raise StackError(f"Docker refused the stack: {'; '.join(said) or 'no reason given'}")

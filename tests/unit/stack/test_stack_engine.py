@@ -63,6 +63,14 @@ def test_what_docker_says_while_it_deploys_is_passed_on_once(
     )
 
 
+def test_the_time_to_deploy_grows_with_the_services(engine: StackEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(stack_engine, "run", lambda *words: limits.append(words[-1]) or (0, "", ""))
+    for services in ("{}", '{"a": {}, "b": {}, "c": {}}'):
+        engine.deploy("shop", f'{{"services": {services}}}', registry_auth=False, credentials={}, ask_registries=True)
+    assert limits == [60, 120]
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_credentials_are_in_a_private_file_and_not_in_the_command(
     engine: StackEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: bool
@@ -72,7 +80,9 @@ def test_credentials_are_in_a_private_file_and_not_in_the_command(
     (tmp_path / ".docker").mkdir()
     (tmp_path / ".docker/config.json").write_text('{"auths": {"own.example.com": {}}, "credsStore": "x"}')
 
-    def run(_command: Any, arguments: list[str], environment: dict[str, str], text: str) -> tuple[int, str, str]:
+    def run(
+        _command: Any, arguments: list[str], environment: dict[str, str], text: str, _seconds: int
+    ) -> tuple[int, str, str]:
         config = json.loads(Path(arguments[1], "config.json").read_text())
         auths = {"https://index.docker.io/v1/", "registry.example.com"}
         assert set(config["auths"]) == auths | ({"own.example.com"} if own else set())
