@@ -6,6 +6,7 @@ from typing import Dict, List, Optional, Sequence
 
 from . import interruptions, node_matching, report
 from .cluster import Cluster, Instance, Node
+from .counting import counted
 from .decision import Decision
 from .policy import Policy
 
@@ -38,20 +39,20 @@ def health(observed: Cluster, policy: Policy, decision: Decision, now: float) ->
     wrong = [
         *away,
         *(f"launches of the group {group} fail" for group in sorted(observed.launch_failures)),
-        *(f"{row['name']} runs {row['running']} of {_count(row['wanted'], 'task')}" for row in steady),
+        *(f"{row['name']} runs {row['running']} of {counted(row['wanted'], 'task')}" for row in steady),
     ]
     removing = [f"{instance.id} is being removed" for instance in living if instance.id in removals]
     changes = [*removing, *joining, *(f"{row['name']} is starting" for row in short if row not in steady)]
     if wanted > len(living):
-        changes.append(f"Auto Scaling starts {_count(wanted - len(living), 'instance')}")
+        changes.append(f"Auto Scaling starts {counted(wanted - len(living), 'instance')}")
     if decision.in_flight and not changes:
         changes = [f"waiting for {awaited}" for awaited in decision.awaited]
         changes = changes or [action.change.sentence for action in decision.actions]
     notes = [sentence.rstrip(".") for sentence in (*decision.refused, *decision.notes)]
     found = [(UNHEALTHY, wrong), (ATTENTION, notes), (CHANGING, changes), (HEALTHY, [])]
     state, clauses = next((state, clauses) for state, clauses in found if clauses or state == HEALTHY)
-    counts = f"{len(kept) - len(away) - len(joining)} of {_count(wanted, 'node')}, "
-    counts += f"{running} of {_count(tasks, 'task')}" if tasks else "no tasks"
+    counts = f"{len(kept) - len(away) - len(joining)} of {counted(wanted, 'node')}, "
+    counts += f"{running} of {counted(tasks, 'task')}" if tasks else "no tasks"
     title = {ATTENTION: "Needs attention"}.get(state, state.capitalize())
     return {"state": state, "sentence": "; ".join(filter(None, [f"{title}: {counts}", _listed(clauses)]))}
 
@@ -67,7 +68,3 @@ def _away(instance: Instance, node: Optional[Node]) -> str:
 def _listed(clauses: Sequence[str]) -> str:
     named: List[str] = list(clauses[:MOST])
     return ", ".join([*named, f"and {len(clauses) - MOST} more"] if len(clauses) > MOST else named)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
