@@ -27,7 +27,7 @@ def test_a_worker_loads_neither_boto3_nor_the_control_plane() -> None:
     assert "watch" in own and own.isdisjoint(UNNEEDED)
 
 
-def test_the_sdks_models_are_shared_undocumented_and_dropped_with_the_sessions() -> None:
+def test_the_sdks_models_are_shared_and_dropped_with_the_sessions() -> None:
     sessions = [AwsSession.on_node(REGION) for _dummy in range(2)]
     first, second = (session.client("s3") for session in sessions)
     assert first.meta.service_model.operation_model("GetObject").documentation == ""
