@@ -60,7 +60,7 @@ def needed(config: Mapping[str, Any]) -> list[str]:
 
 
 def host(endpoint: str, region: str, dns_suffix: str) -> str:
-    """The domain of an endpoint's service, such as ``dkr.ecr.eu-west-1.amazonaws.com``."""
+    """The domain of an endpoint's service, such as ``dkr.ecr.REGION.DNS_SUFFIX``."""
     service = ".".join(reversed(endpoint.split(".")))
     return f"{service}.{dns_suffix}" if endpoint in GLOBAL else f"{service}.{region}.{dns_suffix}"
 
