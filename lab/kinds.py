@@ -39,7 +39,7 @@ def on_its_own_kernel(lab: Lab, spec: InstanceSpec) -> tuple[str, list[str], dic
         "tmpfs": {"/run": "", "/tmp": "exec"},
         "binds": [
             f"{lab.container(spec.instance_id)}:/disk",
-            f"{kernel_root()}:/root.ext4:ro",
+            f"{kernel_root()}:/shared/root.ext4:ro",
             *(f"{disks.image(lab, disk)}:/disks/{name}" for disk, name in zip(spec.disks, names, strict=True)),
         ],
     }
