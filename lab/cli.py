@@ -176,7 +176,7 @@ def resume(instance: Instance, name: Name) -> None:
 def netem(
     instance: Instance,
     name: Name,
-    settings: Annotated[list[str] | None, typer.Argument(help="As tc-netem(8) takes them; none: no change.")] = None,
+    settings: Annotated[list[str] | None, typer.Argument(help="As in tc-netem(8); without them, it sends as before.")] = None,
 ) -> None:
     """Delay, lose or reorder what an instance sends, for example `loss 5% delay 50ms`."""
     lab = find(name)
@@ -185,8 +185,8 @@ def netem(
     code, output = execute(connect().containers.get(lab.container(instance)), "tc", "qdisc", *verb)
     if code:
         raise LabError(
-            f"The kernel of {instance} does not do this to its packets ({output.strip()}); instances of a lab with "
-            "`--kernel own` have netem, and tc-netem(8) lists its settings."
+            f"The kernel of {instance} did not change how it sends ({output.partition(chr(10))[0]}): use a lab with "
+            "`--kernel own`, whose instances have netem, and settings of tc-netem(8)."
         )
     _done(f"{instance} sends with {' '.join(settings)}." if settings else f"{instance} sends as before.")
 

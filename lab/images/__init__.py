@@ -20,7 +20,7 @@ from docker.errors import APIError, BuildError, ImageNotFound
 from lab import registry
 from lab.errors import LabError
 from lab.packages import install
-from lab.state import HOME
+from lab.state import HOME, labs
 
 RECIPES = Path(__file__).parent
 BASE = "swarm-lab/base"
@@ -58,15 +58,17 @@ def ensure_kernel(engine: docker.DockerClient, say: Say) -> None:
         except LabError as error:
             raise LabError(
                 "Instances with a kernel of their own need Debian's package user-mode-linux, which could not be "
-                f"installed: use `--kernel container`, or repair this: {error}"
+                f"installed: use `--kernel container`, or repair this: {str(error).splitlines()[0]}"
             ) from None
     root = kernel_root()
     if root.exists():
         return
     say("making the instances' root file system")
     root.parent.mkdir(parents=True, exist_ok=True)
+    if not any(lab.kernel == "own" for lab in labs()):
+        for old in root.parent.iterdir():
+            old.unlink()
     unfinished = root.with_suffix(".new")
-    unfinished.unlink(missing_ok=True)
     engine.containers.run(
         kernel_image(),
         [f"/made/{unfinished.name}"],
