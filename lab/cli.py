@@ -176,7 +176,9 @@ def resume(instance: Instance, name: Name) -> None:
 def netem(
     instance: Instance,
     name: Name,
-    settings: Annotated[list[str] | None, typer.Argument(help="As in tc-netem(8); without them, it sends as before.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="As in tc-netem(8); without them, it sends as before.")
+    ] = None,
 ) -> None:
     """Delay, lose or reorder what an instance sends, for example `loss 5% delay 50ms`."""
     lab = find(name)

@@ -118,9 +118,7 @@ class ContainerMachines:
         if self._lab.kernel == "own":
             image, arguments, settings = kinds.on_its_own_kernel(self._lab, spec)
         else:
-            image, arguments, settings = kinds.on_the_hosts_kernel(
-                self._lab, spec, legacy_cgroups=self._legacy_cgroups
-            )
+            image, arguments, settings = kinds.on_the_hosts_kernel(self._lab, spec, legacy_cgroups=self._legacy_cgroups)
         api = self._engine.api
         host = api.create_host_config(
             network_mode="none",
