@@ -124,13 +124,20 @@ def frames(stream: bytes) -> bytes:
 
 def remove_instance(engine: docker.DockerClient, name: str) -> None:
     """Remove an instance's container and its disk if they exist."""
-    try:
-        engine.containers.get(name).remove(force=True)
-    except NotFound:
-        pass
-    except APIError as error:
-        if error.status_code != 409:  # its removal is in progress
-            raise
+
+    def removed() -> bool:
+        try:
+            engine.containers.get(name).remove(force=True)
+        except NotFound:
+            pass
+        except APIError as error:
+            # Its removal is in progress, or its processes took more than the engine's ten seconds to end.
+            if error.status_code not in (409, 500):
+                raise
+            return False
+        return True
+
+    until(f"{name} to be removed", removed, seconds=90)
     with contextlib.suppress(NotFound):
         engine.volumes.get(name).remove(force=True)
 

@@ -7,11 +7,12 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from docker.errors import APIError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lab import engine
-from lab.engine import KERNEL_LABEL, execute, frames
+from lab.engine import KERNEL_LABEL, execute, frames, remove_instance
 
 
 def framed(pieces: list[tuple[int, bytes]]) -> bytes:
@@ -44,3 +45,13 @@ def test_a_guests_console_prints_the_exit_code_last(
     monkeypatch.setattr(engine, "_run", fake)
     assert execute(Mock(labels={KERNEL_LABEL: "own"}), "cat", "it's\n", stderr=False) == expected
     assert json.loads(run[0][-1]) == [False, "cat", "it's\n"]
+
+
+def test_an_instance_that_ends_slowly_is_removed_all_the_same() -> None:
+    slow = APIError("Could not kill running container", response=Mock(status_code=500))
+    container, volume, outer = Mock(), Mock(), Mock()
+    container.remove.side_effect = [slow, None]
+    outer.containers.get.return_value, outer.volumes.get.return_value = container, volume
+    remove_instance(outer, "swarm-lab-i-1")
+    assert container.remove.call_count == 2
+    volume.remove.assert_called_once()
