@@ -39,6 +39,13 @@ class AccountName(StrEnum):
     KIND = "kind"
 
 
+class Kernel(StrEnum):
+    """The kinds of instances."""
+
+    CONTAINER = "container"
+    OWN = "own"
+
+
 def _done(sentence: str) -> None:
     console.print(sentence, highlight=False, soft_wrap=True)
 
@@ -54,12 +61,16 @@ def up(
         AccountName | None, typer.Option(help="How strict the AWS account is.", show_default="strict")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Decides which calls are throttled.", show_default="1")] = None,
+    kernel: Annotated[
+        Kernel | None,
+        typer.Option(help="Whether instances share the host's kernel or have their own.", show_default="container"),
+    ] = None,
 ) -> None:
     """Start the lab and install and build what it needs. Changes nothing if the lab is up."""
-    lab = lifecycle.up(name, say, account and account.value, seed)
+    lab = lifecycle.up(name, say, account and account.value, seed, kernel and kernel.value)
     console.print(
-        f"lab: '{lab.name}' is up at {lab.endpoint}, account '{lab.account}', seed {lab.seed}; `lab env` prints the "
-        "variables that point a client at it."
+        f"lab: '{lab.name}' is up at {lab.endpoint}, account '{lab.account}', seed {lab.seed}, kernel '{lab.kernel}'; "
+        "`lab env` prints the variables that point a client at it."
     )
 
 
@@ -145,6 +156,41 @@ def heal(instance: Instance, name: Name) -> None:
     """Reconnect a partitioned instance."""
     _control(find(name), "heal", instance)
     _done(f"{instance} is connected again.")
+
+
+@app.command()
+def hang(instance: Instance, name: Name) -> None:
+    """Freeze an instance as a hanging host would: it does nothing, and its connections stay open."""
+    _control(find(name), "hang", instance)
+    _done(f"{instance} hangs. `lab resume` continues it.")
+
+
+@app.command()
+def resume(instance: Instance, name: Name) -> None:
+    """Continue a hanging instance."""
+    _control(find(name), "resume", instance)
+    _done(f"{instance} continues.")
+
+
+@app.command()
+def netem(
+    instance: Instance,
+    name: Name,
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="As in tc-netem(8); without them, it sends as before.")
+    ] = None,
+) -> None:
+    """Delay, lose or reorder what an instance sends, for example `loss 5% delay 50ms`."""
+    lab = find(name)
+    _known(lab, instance)
+    verb = ["replace", "dev", "eth0", "root", "netem", *settings] if settings else ["delete", "dev", "eth0", "root"]
+    code, output = execute(connect().containers.get(lab.container(instance)), "tc", "qdisc", *verb)
+    if code:
+        raise LabError(
+            f"The kernel of {instance} did not change how it sends ({output.partition(chr(10))[0]}): use a lab with "
+            "`--kernel own`, whose instances have netem, and settings of tc-netem(8)."
+        )
+    _done(f"{instance} sends with {' '.join(settings)}." if settings else f"{instance} sends as before.")
 
 
 @app.command(name="spot-interrupt")

@@ -12,16 +12,22 @@ from lab.state import Lab
 GIB = 1 << 30
 
 
-def attach(lab: Lab, disk: Disk) -> str:
-    """Create the disk's block device, blank unless the disk existed. Returns its name on the host.
-
-    Raises LabError if the kernel has no loop devices.
-    """
+def image(lab: Lab, disk: Disk) -> Path:
+    """The disk's file, blank unless the disk existed."""
     file = _folder(lab) / disk.volume_id
     file.parent.mkdir(parents=True, exist_ok=True)
     if not file.exists():
         with file.open("wb") as blank:
             blank.truncate(disk.size * GIB)
+    return file
+
+
+def attach(lab: Lab, disk: Disk) -> str:
+    """Create the disk's block device. Returns its name on the host.
+
+    Raises LabError if the kernel has no loop devices.
+    """
+    file = image(lab, disk)
     present = _devices(file)
     return present[0] if present else run("losetup", "--find", "--show", str(file)).strip()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform
 import shutil
@@ -24,6 +25,10 @@ OWN = HOME / "engine"
 OWN_SOCKET = f"unix://{OWN}/docker.sock"
 LABEL = "swarm.aws.lab"
 """Every container and volume of a lab carries this label, with the lab's name."""
+KERNEL_LABEL = f"{LABEL}.kernel"
+"""On instances: ``own`` if they have a kernel of their own."""
+# The guest's console (lab/images/kernel/console), over a cable inside its container.
+_CONSOLE = ["bash", "-c", 'exec 3<>/dev/tcp/192.0.2.2/1; printf "%s\\n" "$1" >&3; cat <&3', "console"]
 
 
 def connect() -> docker.DockerClient:
@@ -78,11 +83,22 @@ def _unmount_own() -> bool:
 
 
 def execute(container: Container, *words: str, stderr: bool = True) -> tuple[int, str]:
-    """Run a command in a container and return its exit code and its output.
+    """Run a command on an instance and return its exit code and its output.
+
+    The exit code is 255 if the instance has a kernel of its own, which has not booted.
+    Raises docker.errors.APIError, for example for a container that has ended.
+    """
+    if container.labels.get(KERNEL_LABEL) != "own":
+        return _run(container, *words, stderr=stderr)
+    output, ended, code = _run(container, *_CONSOLE, json.dumps([stderr, *words]))[1].rpartition("\0")
+    return (int(code), output) if ended else (255, code)
+
+
+def _run(container: Container, *words: str, stderr: bool = True) -> tuple[int, str]:
+    """Run a command in a container.
 
     The SDK's own method reads the socket directly and loses the bytes that the HTTP client has already buffered: the
     beginning of the output, on a busy machine (docker 7.2.0, ``_get_raw_response_socket``).
-    Raises docker.errors.APIError, for example for a container that has ended.
     """
     api = container.client.api
     begun = api.exec_create(container.id, list(words), stderr=stderr)["Id"]
@@ -108,13 +124,20 @@ def frames(stream: bytes) -> bytes:
 
 def remove_instance(engine: docker.DockerClient, name: str) -> None:
     """Remove an instance's container and its disk if they exist."""
-    try:
-        engine.containers.get(name).remove(force=True)
-    except NotFound:
-        pass
-    except APIError as error:
-        if error.status_code != 409:  # its removal is in progress
-            raise
+
+    def removed() -> bool:
+        try:
+            engine.containers.get(name).remove(force=True)
+        except NotFound:
+            pass
+        except APIError as error:
+            # Its removal is in progress, or its processes took more than the engine's ten seconds to end.
+            if error.status_code not in (409, 500):
+                raise
+            return False
+        return True
+
+    until(f"{name} to be removed", removed, seconds=90)
     with contextlib.suppress(NotFound):
         engine.volumes.get(name).remove(force=True)
 

@@ -29,10 +29,10 @@ KEY_NAME = "lab"
 _NEEDED = {"ip": "iproute2", "losetup": "mount", "nft": "nftables", "ssh-keygen": "openssh-client", "sysctl": "procps"}
 
 
-def up(name: str, say: Say, account: str | None = None, seed: int | None = None) -> Lab:
+def up(name: str, say: Say, account: str | None = None, seed: int | None = None, kernel: str | None = None) -> Lab:
     """Start the lab if it is not up: engine, images, network, services and an account with a key pair and a zone.
 
-    ``account`` and ``seed`` as :func:`lab.state.claim` takes them.
+    ``account``, ``seed`` and ``kernel`` as :func:`lab.state.claim` takes them.
     """
     if sys.platform != "linux" or os.geteuid():
         raise LabError("The lab creates network namespaces, which needs root on Linux: run this as root on Linux.")
@@ -42,7 +42,9 @@ def up(name: str, say: Say, account: str | None = None, seed: int | None = None)
     client = outer_engine.ensure(say)
     registry.program()
     images.ensure(client, say)
-    lab = claim(name, account, seed)
+    if "own" in (kernel, *(lab.kernel for lab in labs() if lab.name == name)):
+        images.ensure_kernel(client, say)
+    lab = claim(name, account, seed, kernel)
     network.create(lab)
     if not _serving(lab):
         say("starting the lab's AWS, DNS and registry")

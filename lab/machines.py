@@ -1,4 +1,4 @@
-"""Instances: each is a container with systemd, cloud-init, sshd and its own engine, connected to the VPC."""
+"""Instances: each is a container of a kind (lab/kinds.py), connected to the VPC."""
 
 from __future__ import annotations
 
@@ -10,28 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 import docker
 from docker.models.containers import Container
 
-from lab import disks
+from lab import disks, kinds
 from lab.aws import view
 from lab.aws.ports import InstanceSpec
-from lab.engine import LABEL, remove_instance
-from lab.images import node_image
+from lab.engine import KERNEL_LABEL, LABEL, remove_instance
 from lab.names import NameServer
 from lab.network import Router
 from lab.state import Lab
 
 log = logging.getLogger(__name__)
-# systemd and an engine in a container need all capabilities except SYS_RESOURCE, which some CI machines lack.
-_PRIVILEGES = {
-    "cap_add": ["ALL"],
-    "cap_drop": ["SYS_RESOURCE"],
-    "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
-    "device_cgroup_rules": ["a *:* rwm"],
-    "tmpfs": {"/run": "", "/tmp": ""},
-}
 # The exit code of a container whose init reboots: the kernel ends it with SIGHUP, and with SIGINT if it powers off.
 _REBOOTED = str(128 + signal.SIGHUP)
-# systemd accepts a host with cgroup v1 only with these.
-_LEGACY_CGROUPS = ["SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1", "systemd.unified_cgroup_hierarchy=0"]
 
 
 class ContainerMachines:
@@ -39,7 +28,7 @@ class ContainerMachines:
 
     def __init__(self, lab: Lab, engine: docker.DockerClient, router: Router, names: NameServer) -> None:
         self._lab, self._engine, self._router, self._names = lab, engine, router, names
-        self._init_arguments = _LEGACY_CGROUPS if engine.info()["CgroupVersion"] == "1" else []
+        self._legacy_cgroups = engine.info()["CgroupVersion"] == "1"
         self._specs: dict[str, InstanceSpec] = {}
         self._died: set[str] = set()
         self._rebooting: set[str] = set()
@@ -103,6 +92,14 @@ class ContainerMachines:
             spec = self._specs[instance_id]
         self._router.cut_off(spec.private_ip, cut=cut)
 
+    def hang(self, instance_id: str, *, hung: bool) -> None:
+        """Freeze an instance, or continue it. Raises KeyError for an unknown instance."""
+        with self._lock:
+            self._specs[instance_id]
+        container = self._engine.containers.get(self._lab.container(instance_id))
+        if (container.status == "paused") != hung:
+            (container.pause if hung else container.unpause)()
+
     def _submit(self, verb: str, instance_id: str, work: object, *arguments: object) -> None:
         def logged() -> None:
             try:
@@ -116,23 +113,24 @@ class ContainerMachines:
 
     def _start(self, spec: InstanceSpec) -> None:
         name = self._lab.container(spec.instance_id)
-        labels = {LABEL: self._lab.name, f"{LABEL}.instance": spec.instance_id}
-        # An engine cannot keep its layers on the outer engine's layers: it needs a volume.
-        disk = self._engine.volumes.create(name, labels=labels)
+        labels = {LABEL: self._lab.name, f"{LABEL}.instance": spec.instance_id, KERNEL_LABEL: self._lab.kernel}
+        self._engine.volumes.create(name, labels=labels)
+        if self._lab.kernel == "own":
+            image, arguments, settings = kinds.on_its_own_kernel(self._lab, spec)
+        else:
+            image, arguments, settings = kinds.on_the_hosts_kernel(self._lab, spec, legacy_cgroups=self._legacy_cgroups)
         api = self._engine.api
         host = api.create_host_config(
             network_mode="none",
             dns=[self._router.resolver(spec.vpc_id)],
             cgroupns="private",
-            devices=[f"{disks.attach(self._lab, disk)}:{disk.device}:rwm" for disk in spec.disks],
-            binds=[f"{disk.name}:/var/lib/docker"],
-            **_PRIVILEGES,
+            **settings,
         )
         # systempaths=unconfined on the command line: an engine writes to /proc/sys.
         host |= {"MaskedPaths": [], "ReadonlyPaths": []}
         created = api.create_container(
-            node_image(),
-            command=self._init_arguments,
+            image,
+            command=arguments,
             name=name,
             hostname=f"ip-{spec.private_ip.replace('.', '-')}",
             labels=labels,

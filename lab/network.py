@@ -141,21 +141,15 @@ class Router:
             if ipv6:
                 self._wiring.ipv6[private_ip] = ipv6
         self.apply()
+        inside = ("nsenter", f"--net=/proc/{pid}/ns/net")
+        commands = ["link set lo up", f"addr add {private_ip}/{network.prefixlen} dev eth0", "link set eth0 up"]
         if ipv6 and ipv6_works():
             _ip_batch(f"addr add {_ROUTER}/64 dev {cable} nodad", f"route add {ipv6}/128 dev {cable}")
-        commands = (
-            "link set lo up",
-            f"addr add {private_ip}/{network.prefixlen} dev eth0",
-            "link set eth0 up",
-            f"route add default via {gateway}",
-        )
-        inside = ("nsenter", f"--net=/proc/{pid}/ns/net")
-        run(*inside, "ip", "-batch", "-", stdin="\n".join(commands))
-        if ipv6 and ipv6_works():
             # The outer engine disables IPv6 in containers without a network.
             run(*inside, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.eth0.disable_ipv6=0")
-            ipv6_commands = (f"addr add {ipv6}/128 dev eth0 nodad", f"route add ::/0 via {_ROUTER} dev eth0")
-            run(*inside, "ip", "-batch", "-", stdin="\n".join(ipv6_commands))
+            commands += [f"addr add {ipv6}/128 dev eth0 nodad", f"route add ::/0 via {_ROUTER} dev eth0"]
+        commands.append(f"route add default via {gateway}")
+        run(*inside, "ip", "-batch", "-", stdin="\n".join(commands))
 
     def disconnect(self, cable: str, private_ip: str) -> None:
         """Forget an instance, and delete its cable if the kernel has not deleted it with the instance's namespace."""

@@ -45,6 +45,8 @@ class Lab:
     account: str = "strict"
     """The name of the account's profile."""
     seed: int = 1
+    kernel: str = "container"
+    """``container``: the instances share the host's kernel; ``own``: each has its own."""
 
     @property
     def folder(self) -> Path:
@@ -125,11 +127,12 @@ def find(name: str) -> Lab:
     raise LabError(f"The lab '{name}' does not exist on this machine; start it with `lab up --name {name}`.")
 
 
-def claim(name: str, account: str | None = None, seed: int | None = None) -> Lab:
+def claim(name: str, account: str | None = None, seed: int | None = None, kernel: str | None = None) -> Lab:
     """The lab of that name, registered on this machine if it is new. Raises LabError.
 
     :param account: ``strict`` or ``kind``; None: as it is, or strict.
     :param seed: None: as it is, or 1.
+    :param kernel: ``container`` or ``own``; None: as it is, or container.
     """
     if not NAME.fullmatch(name):
         raise LabError(
@@ -138,10 +141,10 @@ def claim(name: str, account: str | None = None, seed: int | None = None) -> Lab
     known = {lab.name: lab for lab in labs()}
     if name in known:
         lab = known[name]
-        if (account or lab.account, seed or lab.seed) != (lab.account, lab.seed):
+        if (account or lab.account, seed or lab.seed, kernel or lab.kernel) != (lab.account, lab.seed, lab.kernel):
             raise LabError(
-                f"The lab '{name}' has the account '{lab.account}' with the seed {lab.seed}: for another account, run "
-                f"`lab down --name {name}` first, which removes its cluster."
+                f"The lab '{name}' has the account '{lab.account}' with the seed {lab.seed} and the kernel "
+                f"'{lab.kernel}': for others, run `lab down --name {name}` first, which removes its cluster."
             )
         return lab
     free = set(range(len(_pools()))) - {lab.slot for lab in known.values()}
@@ -149,7 +152,7 @@ def claim(name: str, account: str | None = None, seed: int | None = None) -> Lab
         raise LabError(
             f"{len(known)} labs are already up, and there are no addresses for another: stop a lab first (`lab down`)."
         )
-    lab = Lab(name, min(free), account or Lab.account, seed or Lab.seed)
+    lab = Lab(name, min(free), account or Lab.account, seed or Lab.seed, kernel or Lab.kernel)
     lab.folder.mkdir(parents=True, exist_ok=True)
     (lab.folder / "lab.json").write_text(json.dumps(asdict(lab)))
     return lab

@@ -46,7 +46,7 @@ def table(lab: Lab, engine: docker.DockerClient) -> Table:
     columns = ("instance", "group", "zone", "state", "lifecycle", "health", "private", "public", "swarm")
     drawn = Table(
         *columns,
-        title=f"lab {lab.name} at {lab.endpoint}, account {lab.account}, seed {lab.seed}",
+        title=f"lab {lab.name} at {lab.endpoint}, account {lab.account}, seed {lab.seed}, kernel {lab.kernel}",
         title_justify="left",
     )
     for instance, state in zip(found, swarm, strict=True):
@@ -59,6 +59,8 @@ def swarm_state(lab: Lab, engine: docker.DockerClient, instance_id: str) -> str:
     """The instance's swarm state, from its own engine."""
     try:
         container = engine.containers.get(lab.container(instance_id))
+        if container.status == "paused":
+            return "hangs"
         # Without an engine the command succeeds as well, with an empty swarm state.
         code, output = execute(container, "docker", "info", "--format", _SWARM, stderr=False)
         state, manager, node = output.strip().split("|") if code == 0 else ("", "", "")

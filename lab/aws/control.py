@@ -28,6 +28,8 @@ class Control:
             ("GET", "credentials"): lambda _: credentials.handed_out(),
             ("POST", "partition"): lambda query: hosts.cut_off(query["instance"], cut=True),
             ("POST", "heal"): lambda query: hosts.cut_off(query["instance"], cut=False),
+            ("POST", "hang"): lambda query: hosts.hang(query["instance"], hung=True),
+            ("POST", "resume"): lambda query: hosts.hang(query["instance"], hung=False),
             ("POST", "spot-interrupt"): lambda query: interruptions.spot(
                 query["instance"], float(query.get("seconds", interruptions.SPOT_NOTICE))
             ),

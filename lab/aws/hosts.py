@@ -30,7 +30,7 @@ class Hosts:
             elif instance.state == "shutting-down":
                 self._machines.terminate(instance.id)
             if instance.reboot_asked:
-                instance.reboot_asked = False
+                instance.reboot_asked = instance.hung = False
                 self._machines.reboot(instance.id)
             if instance.state == "stopping":
                 self._machines.stop(instance.id)
@@ -64,6 +64,13 @@ class Hosts:
         instance = find(instance_id)
         if instance is not None:
             instance.cut_off = cut
+
+    def hang(self, instance_id: str, *, hung: bool) -> None:
+        """Freeze an instance, or continue it. Raises KeyError for an unknown instance."""
+        self._machines.hang(instance_id, hung=hung)
+        instance = find(instance_id)
+        if instance is not None:
+            instance.hung = hung
 
     @staticmethod
     def _forget_terminated() -> None:

@@ -32,6 +32,7 @@ class LabInstance(Instance):
         """Set once its machine is launched."""
         self.reboot_asked = False
         self.cut_off = False
+        self.hung = False
         self.wake_asked = False
         self.gone_since: float | None = None
         """When it was terminated, on the monotonic clock."""

@@ -65,6 +65,9 @@ class Machines(Protocol):
     def cut_off(self, instance_id: str, *, cut: bool) -> None:
         """Partition an instance, or heal it. Raises KeyError for an unknown instance."""
 
+    def hang(self, instance_id: str, *, hung: bool) -> None:
+        """Freeze an instance, or continue it. Raises KeyError for an unknown instance."""
+
     def vpc_created(self, vpc_id: str, cidr: str) -> None:
         """A VPC was created."""
 

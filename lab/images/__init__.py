@@ -20,6 +20,7 @@ from docker.errors import APIError, BuildError, ImageNotFound
 from lab import registry
 from lab.errors import LabError
 from lab.packages import install
+from lab.state import HOME, labs
 
 RECIPES = Path(__file__).parent
 BASE = "swarm-lab/base"
@@ -39,6 +40,56 @@ def ensure(engine: docker.DockerClient, say: Say) -> None:
 def ensure_all(engine: docker.DockerClient, say: Say) -> None:
     """Publish the missing images, including those on request."""
     _publish(engine, _unpublished(on_request=True), say)
+
+
+def ensure_kernel(engine: docker.DockerClient, say: Say) -> None:
+    """Build what instances with a kernel of their own need: User Mode Linux, and the root file system that they share.
+
+    Raises LabError if Debian's package cannot be installed.
+    """
+    if platform.machine() != "x86_64":
+        raise LabError(
+            f"Instances with a kernel of their own need Debian's package user-mode-linux, which does not exist for "
+            f"{platform.machine()}: use `--kernel container`."
+        )
+    if not _has(engine, kernel_image()):
+        try:
+            _build(engine, RECIPES / "kernel", kernel_image(), say, NODE=node_image())
+        except LabError as error:
+            raise LabError(
+                "Instances with a kernel of their own need Debian's package user-mode-linux, which could not be "
+                f"installed: use `--kernel container`, or repair this: {str(error).splitlines()[0]}"
+            ) from None
+    root = kernel_root()
+    if root.exists():
+        return
+    say("making the instances' root file system")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    if not any(lab.kernel == "own" for lab in labs()):
+        for old in root.parent.iterdir():
+            old.unlink()
+    unfinished = root.with_suffix(".new")
+    engine.containers.run(
+        kernel_image(),
+        [f"/made/{unfinished.name}"],
+        entrypoint=["/usr/local/sbin/lab-kernel/root"],
+        network_mode="none",
+        cap_add=["SYS_ADMIN"],
+        security_opt=["apparmor=unconfined", "seccomp=unconfined"],
+        volumes=[f"{root.parent}:/made"],
+        remove=True,
+    )
+    unfinished.rename(root)
+
+
+def kernel_image() -> str:
+    """The reference of the image that runs instances with a kernel of their own."""
+    return f"swarm-lab/kernel:{_digest(RECIPES / 'node')}-{_digest(RECIPES / 'kernel')}"
+
+
+def kernel_root() -> Path:
+    """The root file system that these instances share; each writes to a file of its own."""
+    return HOME / "kernel" / f"{kernel_image().partition(':')[2]}.ext4"
 
 
 def node_image() -> str:
@@ -108,10 +159,10 @@ def _publish(engine: docker.DockerClient, wanted: dict[str, Path], say: Say) -> 
             _stamp(reference).write_text(_digest(recipe))
 
 
-def _build(engine: docker.DockerClient, recipe: Path, reference: str, say: Say) -> None:
+def _build(engine: docker.DockerClient, recipe: Path, reference: str, say: Say, **arguments: str) -> None:
     say(f"building {reference.partition('/')[2] if ':' in reference.partition('/')[0] else reference}")
     try:
-        engine.images.build(path=str(recipe), tag=reference, network_mode="host", rm=True)
+        engine.images.build(path=str(recipe), tag=reference, network_mode="host", rm=True, buildargs=arguments)
     except BuildError as error:
         log = "".join(str(line.get("stream", "")) for line in error.build_log)
         raise LabError(f"Building {reference} failed: {error.msg}\n{log[-2000:]}") from None

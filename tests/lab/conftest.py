@@ -32,12 +32,18 @@ def say(line: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def kernel() -> str | None:
+    """The kind of the lab's instances: `SWARM_LAB_KERNEL`, or containers."""
+    return os.environ.get("SWARM_LAB_KERNEL")
+
+
+@pytest.fixture(scope="session")
+def lab(kernel: str | None) -> Iterator[Lab]:
     """The lab that most tests share, new at the start and deleted at the end."""
     name = os.environ.get("SWARM_LAB_NAME", "test")
     for left in (lab for lab in labs() if lab.name == name):
         lifecycle.down(left, say)
-    yield lifecycle.up(name, say)
+    yield lifecycle.up(name, say, kernel=kernel)
     for left in (lab for lab in labs() if lab.name == name):
         lifecycle.down(left, say)
 

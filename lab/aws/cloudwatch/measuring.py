@@ -39,7 +39,7 @@ def _all() -> Iterator[MetricDatum]:
             if metric in group.metrics:
                 yield _datum("AWS/AutoScaling", metric, value, dimensions)
         for member in group.members:
-            failed = float(member.instance.cut_off or not member.instance.alive)
+            failed = float(member.instance.cut_off or member.instance.hung or not member.instance.alive)
             yield _datum("AWS/EC2", "StatusCheckFailed", failed, dimensions)
             yield _datum("AWS/EC2", "StatusCheckFailed", failed, {"InstanceId": member.instance.id})
 

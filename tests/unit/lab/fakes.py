@@ -44,6 +44,7 @@ class FakeMachines:
         self.rebooted: list[str] = []
         self.stopped: dict[str, InstanceSpec] = {}
         self.cut: set[str] = set()
+        self.hung: set[str] = set()
         self.vpcs: dict[str, str] = {}
         self.firewall_changes = 0
 
@@ -70,6 +71,10 @@ class FakeMachines:
     def cut_off(self, instance_id: str, *, cut: bool) -> None:
         self.running[instance_id]
         (self.cut.add if cut else self.cut.discard)(instance_id)
+
+    def hang(self, instance_id: str, *, hung: bool) -> None:
+        self.running[instance_id]
+        (self.hung.add if hung else self.hung.discard)(instance_id)
 
     def vpc_created(self, vpc_id: str, cidr: str) -> None:
         self.vpcs[vpc_id] = cidr

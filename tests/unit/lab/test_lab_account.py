@@ -68,10 +68,17 @@ def test_a_lab_of_a_newer_checkout_is_listed(home: Path) -> None:
     assert state.labs() == [newer]
 
 
-@pytest.mark.parametrize("asked", [("kind", None), (None, 2)])
-def test_another_account_for_a_lab_that_exists_is_refused(home: Path, asked: tuple[str | None, int | None]) -> None:
+def test_a_lab_keeps_the_kind_of_its_instances(home: Path) -> None:
+    assert state.claim("lab").kernel == "container"
+    own = state.claim("other", kernel="own")
+    assert own.kernel == "own"
+    assert state.claim("other") == own
+
+
+@pytest.mark.parametrize("asked", [("kind",), (None, 2), (None, None, "own")])
+def test_another_account_for_a_lab_that_exists_is_refused(home: Path, asked: tuple[Any, ...]) -> None:
     state.claim("lab")
-    with pytest.raises(LabError, match=r"has the account 'strict' with the seed 1.*lab down --name lab"):
+    with pytest.raises(LabError, match=r"the account 'strict' with the seed 1 and the kernel 'container'.*lab down"):
         state.claim("lab", *asked)
 
 

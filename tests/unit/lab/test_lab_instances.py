@@ -127,10 +127,14 @@ def test_the_command_line_lists_and_controls_instances(aws: LittleAws, network: 
     assert shown["instance_id"] == member["InstanceId"]
     assert (shown["group"], shown["zone"], shown["state"]) == ("example", f"{REGION}a", "running")
     assert (shown["lifecycle_state"], shown["health"]) == ("InService", "Healthy")
-    aws.control("POST", f"partition?instance={shown['instance_id']}")
-    assert aws.machines.cut == {shown["instance_id"]}
-    aws.control("POST", f"heal?instance={shown['instance_id']}")
-    assert not aws.machines.cut
+    for verb, undo, affected in (
+        ("partition", "heal", aws.machines.cut),
+        ("hang", "resume", aws.machines.hung),
+    ):
+        aws.control("POST", f"{verb}?instance={shown['instance_id']}")
+        assert affected == {shown["instance_id"]}
+        aws.control("POST", f"{undo}?instance={shown['instance_id']}")
+        assert not affected
     with pytest.raises(urllib.error.HTTPError, match="404"):
         aws.control("POST", "partition?instance=i-0123456789abcdef0")
 

@@ -60,6 +60,17 @@ def test_an_instance_whose_system_reboots_is_started_again(engine: Engine, machi
     until(lambda: engine.container.restart.call_count == 2, "the second reboot")
 
 
+def test_an_instance_hangs_and_continues(engine: Engine, machines: ContainerMachines) -> None:
+    engine.container.status = "running"
+    machines.hang(INSTANCE, hung=True)
+    engine.container.pause.assert_called_once()
+    engine.container.status = "paused"
+    machines.hang(INSTANCE, hung=True)
+    machines.hang(INSTANCE, hung=False)
+    engine.container.pause.assert_called_once()
+    engine.container.unpause.assert_called_once()
+
+
 @pytest.mark.parametrize("exit_code", ["137", "130", "0"])
 def test_an_instance_that_ends_in_another_way_has_died(
     engine: Engine, machines: ContainerMachines, exit_code: str
