@@ -35,15 +35,16 @@ _raw:
 """
 
 import hashlib
+import re
 from pathlib import Path
 
 from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ...runtime.swarm_agent import VERSION
 from ..module_utils.account.bundle import BundleError, pack
 
+VERSION = re.compile(r'^VERSION = "(.+)"$', re.MULTILINE)
 COLLECTION = Path(__file__).resolve().parents[2]
 
 
@@ -58,5 +59,7 @@ class LookupModule(LookupBase):
         path = Path(constants.DEFAULT_LOCAL_TMP, "agent.pyz")
         path.write_bytes(content)
         sha256 = hashlib.sha256(content).hexdigest()
-        version = f"{VERSION}+{sha256[:8]}"
+        # Only a program can import the agent.
+        (number,) = VERSION.findall((COLLECTION / "runtime/swarm_agent/__init__.py").read_text())
+        version = f"{number}+{sha256[:8]}"
         return [{"sha256": sha256, "version": version, "key": f"agent/{sha256}.pyz", "path": str(path)}]

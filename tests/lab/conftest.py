@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,16 @@ def kernel() -> str | None:
 @pytest.fixture(scope="session")
 def lab(kernel: str | None) -> Iterator[Lab]:
     """The lab that most tests share, new at the start and deleted at the end."""
-    name = os.environ.get("SWARM_LAB_NAME", "test")
+    with fresh(os.environ.get("SWARM_LAB_NAME", "test"), kernel=kernel) as lab:
+        yield lab
+
+
+@contextmanager
+def fresh(name: str, account: str | None = None, kernel: str | None = None) -> Iterator[Lab]:
+    """A lab as long as the context lasts; a lab of that name is removed first."""
     for left in (lab for lab in labs() if lab.name == name):
         lifecycle.down(left, say)
-    yield lifecycle.up(name, say, kernel=kernel)
+    yield lifecycle.up(name, say, account=account, kernel=kernel)
     for left in (lab for lab in labs() if lab.name == name):
         lifecycle.down(left, say)
 

@@ -131,7 +131,7 @@ def name_servers_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
 
 def nodes_are_drained_at_once(patch: pytest.MonkeyPatch) -> None:
     """Tasks are stopped before their replacements are healthy."""
-    patch.setattr(node_removal.NodeRemoval, "_replaced", lambda self, instance, node, interruption: True)
+    patch.setattr(node_removal.NodeRemoval, "_replaced", lambda *_: True)
 
 
 def no_interlock(patch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,6 +42,9 @@ class SimSwarm:
     @property
     def _swarm(self) -> Any:
         return self._agent.swarm
+
+    def sharing_tasks(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def swarm_id(self) -> str:
         return self.memory().swarm_id
