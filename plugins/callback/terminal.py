@@ -16,7 +16,7 @@ description:
   - If the output is not a terminal, as in CI, no line is overwritten. A long task prints a line from time to time
     instead.
   - The end is Ansible's own recap, the total duration, and the slowest tasks.
-  - Of a play whose variable C(terminal_quiet) is true, only the messages of M(ansible.builtin.debug) are printed, as
+  - Of a play whose variable C(terminal_quiet) is true, only the messages of C(ansible.builtin.debug) are printed, as
     text or as JSON, for other commands, and failures on standard error. A terminal still shows the running task.
   - E(NO_COLOR) and Ansible's other settings for colours are honoured. With C(-v) all plays and the results are printed
     too, with C(-vvv) also what is internal to Ansible.
