@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
+from .._core.counting import counted
 from .subnets import PRIVATE
 
 Row = Mapping[str, Any]
@@ -67,11 +68,6 @@ def draw(
     return _Picture(cluster, region, resources, members, groups, record).svg()
 
 
-def counted(kind: str, count: int) -> str:
-    """Such as ``3 subnets``."""
-    return kind if count == 1 else f"{count} {kind}{'es' if kind.endswith('s') else 's'}"
-
-
 def shortened(text: str, width: float, character: float) -> str:
     """The text, cut at a width in pixels."""
     most = max(1, int(width / character))
@@ -124,7 +120,7 @@ class _Picture:
         counts: Dict[str, int] = {}
         for row in self._all:
             counts[row["kind"]] = counts.get(row["kind"], 0) + 1
-        shown = [counted(kind, count) for kind, count in counts.items() if kind not in WITHIN]
+        shown = [kind if count == 1 else counted(count, kind) for kind, count in counts.items() if kind not in WITHIN]
         return f"The swarm {self._title}: {', '.join(shown) or 'no resources'}"
 
     # Resources
