@@ -14,6 +14,7 @@ from ansible_collections.swarm.aws.plugins.module_utils._core import (
     metrics,
     removal_deadlines,
 )
+from ansible_collections.swarm.aws.plugins.module_utils._core.counting import counted
 from ansible_collections.swarm.aws.plugins.module_utils._core.policy import Policy
 from ansible_collections.swarm.aws.plugins.module_utils.account import configuration_rules, picture, prices
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources import destroy
@@ -102,5 +103,6 @@ def test_the_picture_has_the_resources_of_the_labs_configuration() -> None:
     counts = {kind: len(names) for kind, names in NAMES.items() if kind not in picture.WITHIN}
     counts |= {"instance": NODES, "DNS record": 1}
     (title,) = re.findall(r"<title id=\"title\">.+?: (.+?)</title>", drawn)
-    assert sorted(title.split(", ")) == sorted(picture.counted(kind, count) for kind, count in counts.items())
+    shown = [kind if count == 1 else counted(count, kind) for kind, count in counts.items()]
+    assert sorted(title.split(", ")) == sorted(shown)
     assert picture.STYLE in drawn

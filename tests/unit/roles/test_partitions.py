@@ -9,7 +9,6 @@ from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
-import boto3
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
@@ -97,7 +96,7 @@ def test_the_console_is_of_the_region_and_its_partition(region: str, domain: str
 
 
 def _console(region: str, **arguments: str) -> str | None:
-    return AwsSession(lambda: boto3.session.Session(region_name=region), region, **arguments).console
+    return AwsSession(_session, region, region_name=region, **arguments).console
 
 
 def test_the_dashboard_names_alarms_of_its_own_partition() -> None:
