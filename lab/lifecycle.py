@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lab import engine as outer_engine
 from lab.commands import run
 from lab.engine import LABEL, remove_instance
 from lab.errors import LabError
-from lab.state import ACCOUNT_ID, REGION, Lab, claim, labs
+from lab.state import ACCOUNT_ID, HOME, REGION, Lab, claim, labs
 from lab.waiting import answers, until
 
 Say = Callable[[str], None]
@@ -36,21 +37,35 @@ def up(name: str, say: Say, account: str | None = None, seed: int | None = None,
     """
     if sys.platform != "linux" or os.geteuid():
         raise LabError("The lab creates network namespaces, which needs root on Linux: run this as root on Linux.")
-    missing = [package for program, package in _NEEDED.items() if not shutil.which(program)]
-    if missing:
-        packages.install(*missing, say=say, needed_for="Software for the lab's network")
-    client = outer_engine.ensure(say)
-    registry.program()
-    images.ensure(client, say)
-    if "own" in (kernel, *(lab.kernel for lab in labs() if lab.name == name)):
-        images.ensure_kernel(client, say)
-    lab = claim(name, account, seed, kernel)
+    with one_at_a_time(say):
+        missing = [package for program, package in _NEEDED.items() if not shutil.which(program)]
+        if missing:
+            packages.install(*missing, say=say, needed_for="Software for the lab's network")
+        client = outer_engine.ensure(say)
+        registry.program()
+        images.ensure(client, say)
+        if "own" in (kernel, *(lab.kernel for lab in labs() if lab.name == name)):
+            images.ensure_kernel(client, say)
+        lab = claim(name, account, seed, kernel)
     network.create(lab)
     if not _serving(lab):
         say("starting the lab's AWS, DNS and registry")
         _start(lab)
     _prepare_account(lab)
     return lab
+
+
+@contextmanager
+def one_at_a_time(say: Say) -> Iterator[None]:
+    """Wait until no other process prepares this machine for a lab: its packages, its engine and its images."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    with (HOME / "preparing.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another lab that is being prepared on this machine")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def down(lab: Lab, say: Say) -> None:
@@ -60,9 +75,10 @@ def down(lab: Lab, say: Say) -> None:
     _remove_instances(lab, say)
     disks.remove_all(lab)
     network.delete(lab)
-    shutil.rmtree(lab.folder)
-    if not labs():
-        outer_engine.stop_own()
+    with one_at_a_time(say):
+        shutil.rmtree(lab.folder)
+        if not labs():
+            outer_engine.stop_own()
 
 
 def environment(lab: Lab) -> dict[str, str]:

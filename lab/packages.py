@@ -39,7 +39,8 @@ def extract(package: str, folder: Path, *, needed_for: str) -> None:
 
 
 def _apt(*words: str, cwd: Path | None = None) -> None:
-    command = ["apt-get", "-qq", *words]
+    # The machine's own timers hold apt's lock now and then.
+    command = ["apt-get", "-qq", "--option=DPkg::Lock::Timeout=600", *words]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from lab import engine, packages, registry
+from lab import engine, lifecycle, packages, registry
 from lab.errors import LabError
+from lab.waiting import until
 
 
 @pytest.fixture
@@ -41,9 +43,21 @@ def test_without_apt_get_the_error_names_the_package(monkeypatch: pytest.MonkeyP
         registry.program()
 
 
+def test_two_labs_prepare_the_machine_one_after_the_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lifecycle, "HOME", tmp_path)
+    said: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        with lifecycle.one_at_a_time(said.append):
+            second = pool.submit(lambda: lifecycle.one_at_a_time(said.append).__enter__())
+            until("the second to wait", lambda: bool(said), seconds=20)
+            assert not second.done()
+        second.result(timeout=20)
+    assert said == ["waiting for another lab that is being prepared on this machine"]
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     apt = tmp_path / "apt-get"
-    apt.write_text('#!/bin/sh\n[ "$2" = update ] || { echo "E: Unable to locate package $3" >&2; exit 100; }\n')
+    apt.write_text('#!/bin/sh\n[ "$3" = update ] || { echo "E: Unable to locate package $4" >&2; exit 100; }\n')
     apt.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(LabError, match="Unable to locate package nonesuch"):
