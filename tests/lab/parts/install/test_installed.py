@@ -25,6 +25,7 @@ from tests.lab.site import CLUSTER, ROOT, Run, Site
 PAGE, LOOK = ROOT / "docs/install.md", ROOT / "docs/look.md"
 # The archive's top level, without files that only a checkout needs.
 CONTENTS = {
+    "CHANGELOG.md",
     "COPYING",
     "FILES.json",
     "MANIFEST.json",
