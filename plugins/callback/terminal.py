@@ -76,7 +76,6 @@ OUTPUT = {"cmd", "rc", "stdout", "stderr", "module_stdout", "module_stderr"}
 INTERNAL = {
     "ansible_index_var",
     "ansible_loop_var",
-    "api_calls",
     "failed_when_result",
     "false_condition",
     "skip_reason",

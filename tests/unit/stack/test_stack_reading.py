@@ -464,9 +464,9 @@ def own(root: Path, stack: str, **variables: str) -> Definition:
     return docker_reading.read(bundle, run_command)
 
 
-def check_hardened(stack: Definition) -> None:
+def check_hardened(stack: Definition, endpoint_mode: str | None = "dnsrr") -> None:
     for name, options in stack.document["services"].items():
-        assert options["deploy"]["endpoint_mode"] == "dnsrr", name
+        assert options["deploy"].get("endpoint_mode") == endpoint_mode, name
         assert options["cap_drop"] == ["ALL"], name
         assert options["read_only"] is True, name
         assert options["user"], name
@@ -481,6 +481,18 @@ def test_the_example_is_whole(pytestconfig: pytest.Config) -> None:
     check_hardened(stack)
     assert stack.document["services"]["web"]["deploy"]["update_config"]["order"] == "start-first"
     assert stack.document["services"]["web"]["deploy"]["replicas"] == 6
+
+
+def test_the_mesh_is_whole(pytestconfig: pytest.Config) -> None:
+    stack = own(pytestconfig.rootpath, "mesh")
+    assert stack.warnings == ()
+    check_hardened(stack, None)
+    services = stack.document["services"]
+    assert services["web"]["ports"] == [{"target": 8000, "published": 80, "mode": "ingress"}]
+    for options in services.values():
+        assert options["deploy"]["update_config"]["order"] == "start-first"
+        assert options["stop_grace_period"] == "30s"
+    assert stack.document["networks"]["inside"]["driver_opts"] == {"encrypted": "true"}
 
 
 def test_services_on_the_hosts_network_are_named(tmp_path: Path) -> None:

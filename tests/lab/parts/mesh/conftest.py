@@ -1,15 +1,13 @@
-"""A cluster of instances with kernels of their own, with the stack of this folder."""
+"""A cluster of instances with kernels of their own, with the stack `stacks/mesh`."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
 from tests.lab.configured import node_groups
-from tests.lab.site import Site
+from tests.lab.site import ROOT, Site
 
-STACK = Path(__file__).parent / "docker-compose.yml"
+STACK = ROOT / "stacks/mesh/docker-compose.yml"
 WORKERS = 2
 
 
