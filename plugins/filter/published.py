@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - Returns the URL of each port that a stack publishes, by the cluster's record, its load balancer or the address of a
     node. The port is shown alone if it is not known to speak HTTP.
-  - Warns of ports that no node group opens.
+  - Warns of ports that no node group opens, and of clients with IPv6 that the routing mesh does not answer.
 author: The swarm.aws maintainers (@swarm-aws)
 options:
   _input:
@@ -47,9 +47,9 @@ from ..module_utils.stack.published_ports import Published
 
 
 def published(services, cluster, hosts):
-    """The places of the published ports; warns of closed ports."""
+    """The places of the published ports; warns of ports that clients do not reach."""
     found = Published(services, cluster, hosts)
-    for sentence in found.closed():
+    for sentence in found.warnings():
         Display().warning(sentence)
     return list(found.places())
 

@@ -88,7 +88,7 @@ services:
       description: The image's digest.
       type: str
     ports:
-      description: The published ports, each with C(port) and C(protocol).
+      description: The published ports, each with C(port), C(protocol) and C(mode).
       type: list
       elements: dict
     why:
@@ -103,7 +103,7 @@ services:
     example_web:
       digest: sha256:59d61d7e544f9a50d7e7c7dd869e7e9747ed7bc6ccf4bc6085827e9fb985ad22
       image: python:3.13-slim
-      ports: [{port: 80, protocol: tcp}]
+      ports: [{port: 80, protocol: tcp, mode: host}]
       running: 6
       verdict: converged
       wanted: 6

@@ -7,14 +7,19 @@ from typing import Any
 
 from ..aws import tags
 
+INGRESS = "ingress"
 _SCHEMES = {80: "http", 443: "https"}
 
 
 def of_service(service: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The ports of a service of the engine: ``port`` and ``protocol``."""
+    """The ports of a service of the engine: ``port``, ``protocol`` and ``mode``."""
     found = (service.get("Endpoint") or {}).get("Ports") or (service["Spec"].get("EndpointSpec") or {}).get("Ports")
     return [
-        {"port": port["PublishedPort"], "protocol": port.get("Protocol", "tcp")}
+        {
+            "port": port["PublishedPort"],
+            "protocol": port.get("Protocol", "tcp"),
+            "mode": port.get("PublishMode", INGRESS),
+        }
         for port in found or []
         if port.get("PublishedPort")
     ]
@@ -49,7 +54,19 @@ class Published:
             if self._is_open(port):
                 yield f"{self._place(port)} ({name})"
 
-    def closed(self) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
+        """Sentences about clients that do not reach a port."""
+        yield from self._closed()
+        if self._dns.get("ipv6"):
+            for name in sorted({name for name, port in self._ports if port["mode"] == INGRESS and self._is_open(port)}):
+                # https://github.com/moby/moby/issues/53091
+                yield (
+                    f"Docker's routing mesh, through which {name} publishes ports, answers clients with IPv6 only from "
+                    "version 29.8 of the engine on. With an older engine, publish the ports with `mode: host`, or set "
+                    "dns.ipv6 to false."
+                )
+
+    def _closed(self) -> Iterator[str]:
         """A sentence for each port that no group opens, if the groups are known."""
         remedy = "add it to published_ports" if self._serving else "set dns or target_groups of a group"
         for name, port in self._ports if self._groups else ():

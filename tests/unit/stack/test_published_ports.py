@@ -18,8 +18,9 @@ RECORD = {"zone": "example.com", "record": "www.example.com"}
 SERVICE = {"cloud_map": {"namespace": "example.internal", "service": "web"}}
 
 
-def published(*ports: int, protocol: str = "tcp", **cluster: Any) -> Published:
-    services = {"shop_web": {"ports": [{"port": port, "protocol": protocol} for port in ports]}, "shop_store": {}}
+def published(*ports: int, protocol: str = "tcp", mode: str = "host", **cluster: Any) -> Published:
+    of_web = [{"port": port, "protocol": protocol, "mode": mode} for port in ports]
+    services = {"shop_web": {"ports": of_web}, "shop_store": {}}
     own = {"node_groups": [EDGE], "dns": RECORD, "published_ports": [{"port": port} for port in (80, 443, 8443, 5000)]}
     return Published(services, {**own, **cluster}, HOSTS)
 
@@ -44,34 +45,43 @@ def test_an_open_port_is_shown_with_where_it_is(ports: list[int], cluster: dict[
     found = published(*ports, **cluster)
 
     assert list(found.places()) == [f"{place} (shop_web)" for place in places]
-    assert list(found.closed()) == []
+    assert list(found.warnings()) == []
 
 
-def test_a_port_of_another_protocol_is_closed() -> None:
+def test_a_port_of_another_protocol_is_warnings() -> None:
     found = published(80, protocol="udp")
 
-    (sentence,) = found.closed()
+    (sentence,) = found.warnings()
     assert sentence.startswith("shop_web publishes the port 80/udp, but no node group opens it: add it to published_")
     assert list(found.places()) == []
 
 
 def test_no_port_is_open_without_a_group_that_serves() -> None:
-    (sentence,) = published(80, node_groups=[{"name": "worker", "dns": False}]).closed()
+    (sentence,) = published(80, node_groups=[{"name": "worker", "dns": False}]).warnings()
     assert "no node group opens it: set dns or target_groups of a group and run site.yml" in sentence
 
 
+@pytest.mark.parametrize(("mode", "ipv6", "count"), [("ingress", True, 1), ("ingress", False, 0), ("host", True, 0)])
+def test_a_record_with_ipv6_before_the_routing_mesh_is_warned_of(mode: str, ipv6: bool, count: int) -> None:
+    found = list(published(80, 443, mode=mode, dns={**RECORD, "ipv6": ipv6}).warnings())
+    assert len(found) == count
+    assert all(
+        "through which shop_web publishes ports, answers clients with IPv6 only from version" in text for text in found
+    )
+
+
 def test_ports_are_not_judged_without_a_configuration() -> None:
-    assert list(published(80, node_groups=[]).closed()) == []
+    assert list(published(80, node_groups=[]).warnings()) == []
 
 
 @pytest.mark.parametrize(
     ("service", "ports"),
     [
-        ({"Spec": {}}, []),
-        ({"Spec": {"EndpointSpec": {"Ports": [{"TargetPort": 8080}]}}}, []),
-        ({"Spec": {"EndpointSpec": {"Ports": [{"PublishedPort": 80, "PublishMode": "host"}]}}}, [80]),
-        ({"Spec": {}, "Endpoint": {"Ports": [{"Protocol": "tcp", "PublishedPort": 30000}]}}, [30000]),
+        ({"Spec": {}}, {}),
+        ({"Spec": {"EndpointSpec": {"Ports": [{"TargetPort": 8080}]}}}, {}),
+        ({"Spec": {"EndpointSpec": {"Ports": [{"PublishedPort": 80, "PublishMode": "host"}]}}}, {80: "host"}),
+        ({"Spec": {}, "Endpoint": {"Ports": [{"Protocol": "tcp", "PublishedPort": 30000}]}}, {30000: "ingress"}),
     ],
 )
-def test_the_engines_published_ports_are_read(service: dict[str, Any], ports: list[int]) -> None:
-    assert of_service(service) == [{"port": port, "protocol": "tcp"} for port in ports]
+def test_the_engines_published_ports_are_read(service: dict[str, Any], ports: dict[int, str]) -> None:
+    assert of_service(service) == [{"port": port, "protocol": "tcp", "mode": mode} for port, mode in ports.items()]
