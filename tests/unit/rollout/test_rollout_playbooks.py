@@ -1,4 +1,4 @@
-"""The playbooks that scale and upgrade, with modules that answer what a test says and note what they were asked."""
+"""The playbooks that remove, scale and upgrade, with modules that answer what a test says and note what they were asked."""
 
 from __future__ import annotations
 
@@ -201,6 +201,21 @@ def test_new_nodes_are_awaited_and_managers_are_removed_one_by_one(bench: Bench)
         assert asked[1:3] == [f"{request} without replacement" for request in first]
         assert not any(call.startswith("node_group_size") for call in asked)
     assert "in node_groups: set it to" not in said, "it has as many as the configuration says"
+
+
+@pytest.mark.parametrize(("parallel", "sizes"), [("1", [1, 1, 1]), ("2", [2, 1]), ("0", [3])])
+def test_so_many_removals_are_requested_before_the_first_is_followed(
+    bench: Bench, parallel: str, sizes: list[int]
+) -> None:
+    instances = [f"i-{number:017x}" for number in range(1, 4)]
+    code, said, asked = bench.short("remove_node.yml", "-e", f"id={','.join(instances)}", "-e", f"parallel={parallel}")
+    assert code == 0, said[-3000:]
+    expected = [f"requested {instance}" for instance in instances]
+    for size in sizes:
+        batch, instances = instances[:size], instances[size:]
+        expected += [f"requested {instance}" for instance in batch if size > 1]
+        expected += [f"{stage} {i}" for i in batch for stage in ("begun", "ready", "drained", "removed")]
+    assert asked == expected
 
 
 def test_a_scaled_group_with_scaling_continues_to_follow_the_tasks(bench: Bench) -> None:
