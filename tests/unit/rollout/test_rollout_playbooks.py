@@ -1,4 +1,4 @@
-"""The playbooks that remove, scale and upgrade, with modules that answer what a test says and note what they were asked."""
+"""The playbooks that remove, scale and upgrade, with modules that answer what a test says and note each question."""
 
 from __future__ import annotations
 
