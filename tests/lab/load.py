@@ -1,7 +1,7 @@
 """A client that sends requests all the time: it resolves a name through the lab's DNS and honours the TTL.
 
-Limited by its rate and by `LONGEST`: a few threads, each with a connection that it keeps for some requests, as browsers
-do.
+Limited by its rate and its longest duration: a few threads, each with a connection that it keeps for some requests, as
+browsers do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dnslib import QTYPE, DNSRecord
 from lab.pages import Tls
 from lab.state import Lab
 
-# Time-outs in seconds, of a request and of the whole load.
+# In seconds: a request's time-out, and the longest load unless a test says otherwise.
 PATIENCE = 5.0
 LONGEST = 1500.0
 THREADS = 10
@@ -111,10 +111,11 @@ class Load:
         path: str = "/api",
         rate: float = 260.0,
         trust: ssl.SSLContext | None = None,
+        longest: float = LONGEST,
     ) -> None:
-        """``rate`` is in requests a second; the load stops after `LONGEST` seconds. ``trust`` turns TLS on."""
+        """``rate`` is in requests a second, ``longest`` in seconds. ``trust`` turns TLS on."""
         self.result = Result()
-        self._trust = trust
+        self._trust, self._longest, self._cut = trust, longest, False
         self._name, self._path = name, path
         self.resolver = Resolver(lab, name)
         self._interval = THREADS / rate
@@ -134,6 +135,7 @@ class Load:
         for thread in self._threads:
             thread.join(PATIENCE * 2)
         self.result.seconds = time.monotonic() - self._began
+        assert not self._cut, f"the load ended after {self._longest:.0f} s, before what it accompanied"
 
     def _ask(self, number: int) -> None:
         connection: http.client.HTTPConnection | None = None
@@ -141,7 +143,8 @@ class Load:
         turn, left = number, 0
         while not self._stop.wait(max(0.0, following - time.monotonic())):
             now = time.monotonic()
-            if now - self._began > LONGEST:
+            if now - self._began > self._longest:
+                self._cut = True
                 return
             # A late thread does not catch up, so that no burst follows a slow moment.
             following = max(following + self._interval, now - self._interval)

@@ -49,7 +49,7 @@ def site(lab: Lab, earlier: Path) -> Site:
 def test_an_earlier_cluster_is_taken_over_and_no_request_fails(site: Site, earlier: Path) -> None:
     """The commands of the page, in its order."""
     before, cluster, kept = site.ids(), site.cluster_record()["cluster_id"], site.kept()
-    with Load(site.lab, RECORD) as load:
+    with Load(site.lab, RECORD, rate=100.0, longest=3600.0) as load:
         status = site.playbook("playbooks/status.yml")
         assert status.code == 0, status.output[-4000:]
 
