@@ -30,6 +30,9 @@ THERE = {
     REMOVE + r"\S+ -e replace=false": "test_a_removal_without_replacement_shrinks_the_group",
     PLAYBOOK + r"tidy\.yml": "test_fault_30_31_tidying_survives_kills_at_each_task",
     PLAYBOOK + r"join\.yml( -e id=\S+)?( --check)?": "test_fault_43_join_yml_joins_nodes_without_an_agent",
+    PLAYBOOK + r"join\.yml -e id=\S+ -e new_swarm=true": (
+        "test_a_new_swarm_is_made_by_join_yml_and_the_others_join_it"
+    ),
     PLAYBOOK + r"dns\.yml( --check --diff)?": "test_dns_yml_repairs_a_changed_or_deleted_record",
     r"make look|curl .*": "test_the_page_shows_a_removal_and_a_lost_manager",
     PLAYBOOK + r"(deploy|rollback|stop)\.yml -e stack_(file|name)=\S+( --check --diff)?": (

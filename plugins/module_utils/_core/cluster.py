@@ -156,6 +156,8 @@ class Service:
     start_first: bool = False
     # Whether it has a health check.
     health_checked: bool = False
+    # Whether its tasks are reached by IPVS.
+    balanced: bool = False
     # Number of tasks that an update replaces at a time; 0 for all.
     parallelism: int = 1
     # Whether an update or a rollback is in progress.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence
 
-from . import interruptions, node_matching, report
+from . import interruptions, ipvs, node_matching, report
 from .cluster import Cluster, Instance, Node
 from .counting import counted
 from .decision import Decision
@@ -48,7 +48,9 @@ def health(observed: Cluster, policy: Policy, decision: Decision, now: float) ->
     if decision.in_flight and not changes:
         changes = [f"waiting for {awaited}" for awaited in decision.awaited]
         changes = changes or [action.change.sentence for action in decision.actions]
-    notes = [sentence.rstrip(".") for sentence in (*decision.refused, *decision.notes)]
+    lacking = [found for found, node in joined.node_of.items() if node.engine_labels.get(ipvs.LABEL) == ipvs.LACKS]
+    unreachable = ipvs.missing(lacking, [service.name for service in observed.services or () if service.balanced])
+    notes = [sentence.rstrip(".") for sentence in (*decision.refused, *decision.notes, *unreachable)]
     found = [(UNHEALTHY, wrong), (ATTENTION, notes), (CHANGING, changes), (HEALTHY, [])]
     state, clauses = next((state, clauses) for state, clauses in found if clauses or state == HEALTHY)
     counts = f"{len(kept) - len(away) - len(joining)} of {counted(wanted, 'node')}, "

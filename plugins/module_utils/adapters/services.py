@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
+from .._core import ipvs
 from .._core.cluster import Needs, Service
 from .._core.parsing import SHAPE_ERRORS, whole
 from .docker_time import moment
@@ -92,6 +93,7 @@ def _service(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> 
         # 0 means all at once to Docker; its default is 1.
         parallelism=_count((spec.get("UpdateConfig") or {}).get("Parallelism", 1)),
         health_checked=health_checked(container.get("Healthcheck") or {}),
+        balanced=ipvs.needed(spec),
         updating=update in _UNDER_WAY,
         paused=update in _PAUSED,
         labels={str(key): str(value) for key, value in (spec.get("Labels") or {}).items()},

@@ -6,12 +6,13 @@ import copy
 import json
 import secrets
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._core import registry_credentials
+from .._core import ipvs, registry_credentials
+from .._core.node_matching import INSTANCE_LABEL
 from . import definition, fixed_settings, images, releases, service_spec, stack_removal
 from .compose import Blob
 from .convergence import StackClock
@@ -119,7 +120,16 @@ class Deployment:
                 for name, service in after.items()
             }
             self._engine.label(self._engine.releases(stack)[-1], {releases.SERVICES: json.dumps(known)})
+        balanced = [name for name, service in after.items() if ipvs.needed(service["Spec"])]
+        self.report.warnings += ipvs.missing(list(self._without_ipvs()), balanced)
         return self.report
+
+    def _without_ipvs(self) -> Iterator[str]:
+        """The instances whose kernel has no IPVS."""
+        for node in self._engine.nodes():
+            labels = (node["Description"].get("Engine") or {}).get("Labels") or {}
+            if labels.get(ipvs.LABEL) == ipvs.LACKS:
+                yield labels.get(INSTANCE_LABEL, node["Description"]["Hostname"])
 
     def _check_settings(self, deployed: Mapping[str, Any]) -> None:
         """Name what Docker would leave as it is without a word."""

@@ -168,6 +168,7 @@ def test_services_are_read_with_the_nodes_of_their_tasks(swarm, monkeypatch):
         replicas=3,
         start_first=True,
         health_checked=True,
+        balanced=True,
         parallelism=2,
         updating=True,
         labels={"a": "1"},

@@ -72,6 +72,7 @@ class MemoryEngine:
         self.asked_as: dict[str, Credentials | None] = {}
         self.deployed_with: Mapping[str, Credentials] = {}
         self.asks_registries = False
+        self.engine_labels: dict[str, str] = {}
         # The number of looks until the tasks of a removed stack have stopped.
         self.lingers = 0
         self._ids = itertools.count()
@@ -81,7 +82,11 @@ class MemoryEngine:
 
     def nodes(self) -> list[dict[str, Any]]:
         return [
-            {"ID": identifier, "Description": {"Hostname": name}, "Status": {"State": "ready"}}
+            {
+                "ID": identifier,
+                "Description": {"Hostname": name, "Engine": {"Labels": self.engine_labels}},
+                "Status": {"State": "ready"},
+            }
             for identifier, name in NODES.items()
         ]
 
@@ -236,7 +241,11 @@ class MemoryEngine:
         }
         labels = {**deploy.get("labels", {}), images.LABEL: service["image"]}
         mode = modes[deploy.get("mode", "replicated")]
-        return {"Labels": labels, "Mode": mode, "TaskTemplate": {"ContainerSpec": container}}
+        ports = [
+            {"PublishedPort": port["published"], "PublishMode": port["mode"]} for port in service.get("ports", [])
+        ]
+        template = {"ContainerSpec": container}
+        return {"Labels": labels, "Mode": mode, "TaskTemplate": template, "EndpointSpec": {"Ports": ports}}
 
 
 class FakeTime:

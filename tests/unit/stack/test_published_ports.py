@@ -48,7 +48,7 @@ def test_an_open_port_is_shown_with_where_it_is(ports: list[int], cluster: dict[
     assert list(found.warnings()) == []
 
 
-def test_a_port_of_another_protocol_is_warnings() -> None:
+def test_a_port_of_another_protocol_is_closed() -> None:
     found = published(80, protocol="udp")
 
     (sentence,) = found.warnings()

@@ -28,6 +28,14 @@ def test_what_docker_remarks_on_is_a_warning(engine: MemoryEngine) -> None:
     assert "Docker says: image app:1 could not be accessed." in deployment(engine, bundle()).run(check=False).warnings
 
 
+def test_services_that_a_kernel_does_not_serve_are_named(engine: MemoryEngine) -> None:
+    engine.engine_labels = {"swarm.aws.lacks": "ip_vs"}
+    document = copy.deepcopy(memory_engine.COMPOSE)
+    document["services"]["web"]["ports"] = [{"target": 80, "published": 80, "mode": "ingress"}]
+    (warning,) = deployment(engine, bundle(document)).run(check=False).warnings
+    assert "so shop_web cannot be reached from there by virtual address or routing mesh" in warning
+
+
 def test_a_first_deployment_makes_everything(engine: MemoryEngine) -> None:
     report = deployed(engine, bundle())
     assert report.changed

@@ -44,7 +44,7 @@ exit 100
 # The programs on an image with all packages, and the packages that a bare instance lacks.
 READY = {"dpkg-query": "echo installed", "rpm": "true", "docker": "echo ' swarm.aws.instance=i-0'"}
 BARE = {**READY, "dpkg-query": "exit 1", "rpm": "exit 1"}
-OTHERS = ("journalctl", "usermod", "systemctl", "apt-get", "apt-helper", "dnf", "dpkg", "sleep")
+OTHERS = ("journalctl", "modprobe", "usermod", "systemctl", "apt-get", "apt-helper", "dnf", "dpkg", "sleep")
 KEY = "1500c1f56fa9e26b9b8f42452a553675796ade0807cdce11975eb98170b3a570"
 
 
@@ -77,7 +77,9 @@ def run(node_os: str, folder: Path, programs: dict[str, str], *, venv: bool = Tr
     script = written[f"{AGENT}/setup"].replace("/etc/apt", f"{folder}/apt").replace("/etc/", f"{folder}/etc/")
     for place, there in ((AGENT, "agent"), ("/usr/lib/apt/apt-helper", "apt-helper")):
         script = script.replace(place, f"{folder}/{there}")
-    (folder / "etc").mkdir()
+    script = script.replace("/proc/", f"{folder}/proc/")
+    (folder / "etc/docker").mkdir(parents=True)
+    (folder / "etc/docker/daemon.json").write_text(written["/etc/docker/daemon.json"])
     (folder / "etc/environment").write_text(written.get("/etc/environment", ""))
     ended = subprocess.run(
         ["sh"], input=script, text=True, env={"PATH": f"{folder}:/usr/bin:/bin"}, capture_output=True, timeout=30
@@ -94,6 +96,14 @@ def test_no_package_is_installed_if_all_are_present(node_os: str, tmp_path: Path
     assert not [call for call in calls if call.startswith(("apt-get", "dnf", "python3 -m", "python3-of-venv -m"))]
     assert "systemctl restart docker" not in calls
     assert "systemctl enable --now --no-block swarm-agent.service swarm-prune.timer swarm-backup.timer" in calls
+
+
+@pytest.mark.parametrize("modprobe", ["true", "exit 1"])
+def test_a_kernel_without_ipvs_is_a_label_of_the_engine(modprobe: str, tmp_path: Path) -> None:
+    assert run("debian13", tmp_path, {**READY, "modprobe": modprobe}).code == 0
+    labels = (tmp_path / "etc/docker/daemon.json").read_text().splitlines()[1]
+    assert labels.strip().startswith('"labels": ["swarm.aws.')
+    assert ('"swarm.aws.lacks=ip_vs", ' in labels) is (modprobe != "true")
 
 
 @pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)

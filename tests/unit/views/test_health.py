@@ -102,6 +102,16 @@ def nodes(*changed):
             "nor in the record",
         ),
         (
+            replace(
+                WELL,
+                services=(replace(WEB, balanced=True),),
+                nodes=nodes(replace(NODES[3], engine_labels={**NODES[3].engine_labels, "swarm.aws.lacks": "ip_vs"})),
+            ),
+            "attention",
+            "Needs attention: 4 of 4 nodes, 6 of 6 tasks; The kernel has no IPVS (ip_vs) on i-004, so web cannot be "
+            "reached from there by virtual address or routing mesh",
+        ),
+        (
             replace(WELL, nodes=nodes(dead(2), dead(3), dead(4, "worker"))),
             "unhealthy",
             "Unhealthy: 1 of 4 nodes, 6 of 6 tasks; i-002 is down, i-003 is down, and 1 more",

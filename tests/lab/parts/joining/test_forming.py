@@ -1,4 +1,4 @@
-"""A cluster that forms again, with a claim whose holder dies and a late engine."""
+"""A cluster that forms again: with a claim whose holder dies and a late engine, and by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.lab.site import Site
 ENGINE = ("docker.service", "docker.socket")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def unformed(site: Site) -> Iterator[Site]:
     """The cluster's instances without a swarm; the stack is deployed again afterwards."""
     site.settle()
@@ -57,6 +57,21 @@ def test_fault_02_09_a_dead_holders_claim_is_taken_over(unformed: Site) -> None:
     (ours,) = {tuple(sorted(networks(site, manager))) for manager in site.managers()}
     for instance in site.instances():
         assert set(networks(site, instance["instance_id"])) <= set(ours), "the engine has a network of the former swarm"
+
+
+def test_a_new_swarm_is_made_by_join_yml_and_the_others_join_it(unformed: Site) -> None:
+    site = unformed
+    managers = sorted(site.ids("manager"))
+    for instance in site.ids():
+        site.must(instance, "systemctl", "start", "--no-block", "swarm-agent")
+    hindrance = "no other swarm is initialised"
+    site.wait("an agent to wait", lambda: any(hindrance in site.agent_status(manager) for manager in managers))
+
+    run = site.playbook("playbooks/join.yml", "-e", f"id={managers[0]}", "-e", "new_swarm=true")
+    assert run.code == 0, run.output[-4000:]
+    site.settle()
+    assert site.cluster_record()["claimed_by"] == managers[0]
+    assert site.clusters() == {site.cluster_record()["cluster_id"]}
 
 
 def _booted(site: Site, before: list[str]) -> list[str]:
