@@ -248,15 +248,18 @@ def _forming(me: Me, view: NodeView, claim: Optional[Stored[ClusterRecord]]) -> 
     if claim is None:
         return Claim()
     if claim.value.claimed_by != me.instance:
-        return _claimed(view, claim)
+        return _claimed(me, view, claim)
     if engine.state == ACTIVE and engine.cluster_id:
         return Publish(claim, engine.cluster_id)
     return Initialise()
 
 
-def _claimed(view: NodeView, claim: Stored[ClusterRecord]) -> Action:
+def _claimed(me: Me, view: NodeView, claim: Stored[ClusterRecord]) -> Action:
     """The next step while another instance holds the claim."""
     holder = claim.value.claimed_by
+    if me.new_swarm:
+        # The managers' agents pass the claim on among themselves while none of them may initialise a swarm.
+        return Claim(claim, f"An operator wants the new swarm here and not on {holder}, which claimed it.")
     if view.holder in GONE:
         return Claim(claim, f"{holder}, which claimed the swarm, is {view.holder}.")
     if view.holder is None and view.record_age > UNKNOWN_SECONDS:
