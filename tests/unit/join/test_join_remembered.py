@@ -54,7 +54,7 @@ def test_a_member_stays_in_the_clusters_swarm_whatever_the_bucket_says(view: Nod
     assert decide(MANAGER, view) == Finish("swarm", "n2", False, 0)
 
 
-def test_a_new_swarm_that_an_operator_wants_does_not_wait_for_another_claim() -> None:
+def test_a_new_swarm_of_an_operator_does_not_wait_for_another_claim() -> None:
     view = replace(seen(CLAIM, Membership("inactive")), holder="running")
     assert isinstance(decide(MANAGER, view), Wait)
     taken = decide(replace(MANAGER, new_swarm=True), view)

@@ -241,9 +241,7 @@ class MemoryEngine:
         }
         labels = {**deploy.get("labels", {}), images.LABEL: service["image"]}
         mode = modes[deploy.get("mode", "replicated")]
-        ports = [
-            {"PublishedPort": port["published"], "PublishMode": port["mode"]} for port in service.get("ports", [])
-        ]
+        ports = [{"PublishedPort": port["published"], "PublishMode": port["mode"]} for port in service.get("ports", [])]
         template = {"ContainerSpec": container}
         return {"Labels": labels, "Mode": mode, "TaskTemplate": template, "EndpointSpec": {"Ports": ports}}
 
