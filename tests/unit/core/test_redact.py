@@ -27,7 +27,8 @@ def texts(alphabet: str, smallest: int, largest: int | None = None) -> st.Search
 access_secret = texts(BASE64, 37).map(lambda text: "aB7" + text)
 session_token = texts(BASE64, 200, 400).map(lambda text: "FwoGZXIvYXdzE" + text)
 key_body = texts(BASE64, 64, 64).map(lambda text: "xY1" + text)
-password = st.text("abcdefghijkmnopqrstuvwxyzABCDEFGH0123456789!$%^*-_.~", min_size=8, max_size=30)
+# With a digit, so that it is no word of the text around it, such as `password`.
+password = st.text("abcdefghijkmnopqrstuvwxyzABCDEFGH0123456789!$%^*-_.~", min_size=8, max_size=29).map("7{}".format)
 tokens = st.tuples(texts(BASE36, 50), texts(BASE36, 25)).map(lambda two: f"SWMTKN-1-{two[0]}-{two[1]}")
 # Secrets that are recognised by their form.
 PLAIN = st.one_of(
