@@ -6,6 +6,8 @@ from typing import Any, List, Mapping, Sequence
 
 # The engine's label of a node whose kernel lacks it, which the node's setup writes.
 LABEL, LACKS = "swarm.aws.lacks", "ip_vs"
+# Docker's default mode of a published port, that of the routing mesh.
+INGRESS = "ingress"
 
 
 def needed(spec: Mapping[str, Any]) -> bool:
@@ -15,7 +17,7 @@ def needed(spec: Mapping[str, Any]) -> bool:
         return False
     ports = endpoint.get("Ports") or []
     return bool(spec["TaskTemplate"].get("Networks")) or any(
-        port.get("PublishMode", "ingress") == "ingress" for port in ports
+        port.get("PublishMode", INGRESS) == INGRESS for port in ports
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from .._core.ipvs import INGRESS
 from ..aws import tags
 
-INGRESS = "ingress"
 _SCHEMES = {80: "http", 443: "https"}
 
 
