@@ -34,7 +34,8 @@ def test_the_engine_runs_with_that_configuration(host: Host) -> None:
 def test_the_engine_names_its_own_instance_and_zone(host: Host) -> None:
     settings = json.loads(host.file("/etc/docker/daemon.json").content_string)
     labels = dict(label.split("=", 1) for label in settings["labels"])
-    assert sorted(labels) == ["swarm.aws.agent", "swarm.aws.group", "swarm.aws.instance", "swarm.aws.zone"]
+    expected = {"swarm.aws.agent", "swarm.aws.group", "swarm.aws.instance", "swarm.aws.zone"}
+    assert set(labels) == expected | (set() if host.file("/proc/net/ip_vs").exists else {"swarm.aws.lacks"})
     address = host.backend.host.name
     found = nodes.inventory()["_meta"]["hostvars"][labels["swarm.aws.instance"]]
     assert found["aws_public_ip_address"] == address

@@ -100,10 +100,15 @@ def test_no_package_is_installed_if_all_are_present(node_os: str, tmp_path: Path
 
 @pytest.mark.parametrize("modprobe", ["true", "exit 1"])
 def test_a_kernel_without_ipvs_is_a_label_of_the_engine(modprobe: str, tmp_path: Path) -> None:
-    assert run("debian13", tmp_path, {**READY, "modprobe": modprobe}).code == 0
+    code, calls, _printed = run("debian13", tmp_path, {**READY, "modprobe": modprobe})
+    assert code == 0
     labels = (tmp_path / "etc/docker/daemon.json").read_text().splitlines()[1]
     assert labels.strip().startswith('"labels": ["swarm.aws.')
-    assert ('"swarm.aws.lacks=ip_vs", ' in labels) is (modprobe != "true")
+    lacks = modprobe != "true"
+    assert ('"swarm.aws.lacks=ip_vs", ' in labels) is lacks
+    # An engine that runs already would not have the label.
+    assert ("systemctl stop docker" in calls) is lacks
+    assert not lacks or calls.index("systemctl stop docker") < calls.index("systemctl enable --now docker")
 
 
 @pytest.mark.parametrize("node_os", OPERATING_SYSTEMS)
