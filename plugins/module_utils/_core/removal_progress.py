@@ -31,6 +31,8 @@ class RemovalProgress:
     services: Dict[str, Dict[str, int]] = field(default_factory=dict)
     # Services that were drained without running replacements.
     plain: List[str] = field(default_factory=list)
+    # Services whose replacements counted as soon as they ran.
+    unchecked: List[str] = field(default_factory=list)
     # Services with tasks that took (nearly) all of their time to stop, with that time in seconds.
     stubborn: Dict[str, float] = field(default_factory=dict)
     # Epoch seconds of each step.
@@ -43,6 +45,7 @@ class RemovalProgress:
             node,
             {name: dict(counts) for name, counts in seen.get("services", {}).items()},
             list(seen.get("plain", ())),
+            list(seen.get("unchecked", ())),
             {name: float(seconds) for name, seconds in seen.get("stubborn", {}).items()},
             {name: float(at) for name, at in seen.get("times", {}).items()},
         )
@@ -52,6 +55,7 @@ class RemovalProgress:
         return {
             "services": self.services,
             "plain": self.plain,
+            "unchecked": self.unchecked,
             "stubborn": self.stubborn,
             "times": self.times,
         }
@@ -72,6 +76,8 @@ class RemovalProgress:
         for service in here:
             if service.mode != surge.REPLICATED or not service.start_first:
                 self.plain = sorted({*self.plain, service.name})
+            elif not service.health_checked:
+                self.unchecked = sorted({*self.unchecked, service.name})
         drained = self.times.get("ready")
         if node.availability != "drain" or drained is None:
             return BEGUN if "paused" in self.times else REQUESTED

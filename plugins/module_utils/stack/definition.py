@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .._core.ipvs import INGRESS
 from .compose import NAMESPACE, SECTIONS, Blob, Bundle, check_size
 from .stack_error import StackError
 
@@ -54,7 +55,7 @@ def of(bundle: Bundle, printed: Mapping[str, Any], root: str, ignored: Mapping[s
         using = sorted(name for name, service in document["services"].items() if option in service)
         where = f" of {', '.join(using)}" if using else ""
         warnings.append(f"A swarm ignores '{option}'{where}. {remark}".strip())
-    warnings += _on_the_host(document)
+    warnings += [*_on_the_host(document), *_interrupted(document)]
     for service in document["services"].values():
         # These are of the compose file only.
         for option in [option for option in service if option in ("build", "env_file") or option.startswith("x-")]:
@@ -74,6 +75,29 @@ def _on_the_host(document: Mapping[str, Any]) -> list[str]:
         f"Tasks of {', '.join(names)} are on the host's network, so they can get the credentials of their node's role "
         "from the metadata service: use another network unless they need them."
     ]
+
+
+def _interrupted(document: Mapping[str, Any]) -> list[str]:
+    """A sentence for each service behind the routing mesh whose clients notice that a task is replaced."""
+    found = []
+    for name, service in sorted(document["services"].items()):
+        deploy = service.get("deploy") or {}
+        published = any(port.get("mode", INGRESS) == INGRESS for port in service.get("ports") or ())
+        # Two tasks with one volume may not be safe.
+        stateful = any(volume.get("type") == "volume" for volume in service.get("volumes") or ())
+        if not published or stateful or deploy.get("mode", "replicated") != "replicated":
+            continue
+        order = (deploy.get("update_config") or {}).get("order")
+        missing = ["deploy.update_config.order: start-first"] if order != "start-first" else []
+        check = service.get("healthcheck") or {}
+        if check.get("disable") or (check.get("test") or ["NONE"])[0] == "NONE":
+            missing.append("a healthcheck (here or in its image)")
+        if missing:
+            found.append(
+                f"Requests to {name} can fail when it is deployed or a node is removed: it lacks "
+                f"{' and '.join(missing)}."
+            )
+    return found
 
 
 def check_services(bundle: Bundle, document: Mapping[str, Any], root: str) -> None:

@@ -209,6 +209,9 @@ def describe(watch: RemovalProgress) -> List[str]:
     if watch.plain:
         names = ", ".join(watch.plain)
         lines.append(f"Drained without earlier replacements, since they are not start-first: {names}.")
+    if watch.unchecked:
+        names = ", ".join(watch.unchecked)
+        lines.append(f"Replaced by tasks that may not have been ready, since no healthcheck is declared: {names}.")
     for name, seconds in sorted(watch.stubborn.items()):
         lines.append(f"{name} did not stop when told to and took all or nearly all of its {seconds:.0f} s.")
     return lines

@@ -249,7 +249,9 @@ def test_an_unavailable_queue_only_delays_a_removal(bench, monkeypatch):
 
     monkeypatch.setattr(bench, "queue", away)
     result = drain(bench)
-    assert result["notes"] == ["The leader's agent notices the request by itself within seconds, because: SQS is away."]
+    assert result["notes"][0] == (
+        "The leader's agent notices the request by itself within seconds, because: SQS is away."
+    )
 
 
 def tidy(control_plane, check=False, nodes=()):
@@ -280,8 +282,9 @@ def test_fault_31_only_nodes_whose_instance_is_gone_are_deleted(bench):
 
 
 def test_the_report_names_services_with_gaps_and_slow_stops():
-    watch = removal_request.RemovalProgress("n1", plain=["store", "proxy"], stubborn={"deaf": 30.0})
+    watch = removal_request.RemovalProgress("n1", plain=["store", "proxy"], unchecked=["web"], stubborn={"deaf": 30.0})
     assert removal_request.describe(watch) == [
         "Drained without earlier replacements, since they are not start-first: store, proxy.",
+        "Replaced by tasks that may not have been ready, since no healthcheck is declared: web.",
         "deaf did not stop when told to and took all or nearly all of its 30 s.",
     ]

@@ -504,6 +504,30 @@ def test_services_on_the_hosts_network_are_named(tmp_path: Path) -> None:
     )
 
 
+ORDER = "deploy.update_config.order: start-first"
+CHECK = "a healthcheck (here or in its image)"
+
+
+@pytest.mark.parametrize(
+    ("service", "missing"),
+    [
+        ("ports: ['80:80']", f"{ORDER} and {CHECK}"),
+        ("ports: ['80:80'], deploy: {update_config: {order: start-first}}", CHECK),
+        ("ports: ['80:80'], healthcheck: {disable: true}, deploy: {update_config: {order: start-first}}", CHECK),
+        ("ports: ['80:80'], healthcheck: {test: 'true'}, deploy: {update_config: {order: stop-first}}", ORDER),
+        ("ports: ['80:80'], healthcheck: {test: 'true'}, deploy: {update_config: {order: start-first}}", ""),
+        ("ports: [{target: 80, published: 80, mode: host}]", ""),
+        ("ports: ['80:80'], deploy: {mode: global}", ""),
+        ("ports: ['80:80'], volumes: [{type: volume, target: /data}]", ""),
+        ("deploy: {replicas: 2}", ""),
+    ],
+)
+def test_a_service_behind_the_mesh_that_lacks_a_property_is_named(tmp_path: Path, service: str, missing: str) -> None:
+    said = read(tmp_path, f"services: {{web: {{image: a, {service}}}}}").warnings
+    expected = f"Requests to web can fail when it is deployed or a node is removed: it lacks {missing}."
+    assert said == ((expected,) if missing else ())
+
+
 def test_the_registry_knows_its_bucket(pytestconfig: pytest.Config) -> None:
     endpoint = "https://s3.eu-west-1.amazonaws.com"
     stack = own(
