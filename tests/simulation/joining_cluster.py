@@ -23,6 +23,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from tests.simulation.bucket import CLUSTER_RECORD, Bucket, Store, token_key
 from tests.simulation.invariant import Broken
+from tests.simulation.limits import Limits
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.weather import Weather
 
@@ -30,6 +31,8 @@ CLUSTER = "sim"
 LIMIT = 1800.0
 # How long a host does not answer after its launch.
 BOOT_SECONDS = 3.0
+# How long an engine waits for its join before it goes on in the background.
+ENGINE_WAITS = 20.0
 REFUSALS = (
     "AccessDenied (403)",
     "NoSuchBucket (404)",
@@ -111,8 +114,17 @@ Process = Callable[["JoiningCluster", Node], None]
 class JoiningCluster:
     """The whole simulation."""
 
-    def __init__(self, seed: int, weather: Weather | None = None, trace: bool = False, process: Process | None = None):
+    def __init__(
+        self,
+        seed: int,
+        weather: Weather | None = None,
+        trace: bool = False,
+        process: Process | None = None,
+        limits: Limits | None = None,
+    ):
+        """Without ``limits`` AWS and the swarm take any number of requests."""
         self.rng = random.Random(seed)
+        self.limits = limits
         self.crashed_at = 0.0
         self.weather = weather or Weather.of(self.rng)
         self.process = process or join
@@ -134,6 +146,10 @@ class JoiningCluster:
     def happens(self, probability: float) -> bool:
         """Whether a fault happens now."""
         return probability > 0 and self.now < self.weather.calm_after and self.rng.random() < probability
+
+    def throttled(self, name: str) -> bool:
+        """Whether AWS refuses a call now, by the name of its limit."""
+        return self.limits is not None and not self.limits.allow(name, self.now)
 
     def trace(self, who: Node | None, what: str) -> None:
         if self.tracing:
@@ -398,6 +414,8 @@ class SimStore(Store):
 
     def _travel(self, what: str) -> None:
         self._return()
+        if self._world.throttled(f"S3 {what.split()[0]}"):
+            raise self._unavailable(f"{what}: SlowDown (503)")
         if self._world.happens(self._world.weather.refuse):
             raise self._unavailable(f"{what}: {self._world.rng.choice(REFUSALS)}")
 
@@ -437,7 +455,7 @@ class SimEc2:
         """The time of the state that EC2 answers with."""
         world = self._world
         world.pause(self._node, world.rng.uniform(0.05, 0.3))
-        if world.happens(world.weather.refuse):
+        if world.throttled("EC2") or world.happens(world.weather.refuse):
             raise Unavailable("EC2: RequestLimitExceeded")
         return world.now - (world.rng.uniform(0, 60) if world.happens(world.weather.stale) else 0)
 
@@ -498,15 +516,17 @@ class SimEngine:
         swarm = self._admitting(target, token)
         if swarm.id not in world.published:
             raise Broken(f"{node.instance} joins {swarm.id}, published is {world.cluster_id}")
-        if world.happens(world.weather.slow_join):
+        slow = world.happens(world.weather.slow_join)
+        seconds = world.rng.uniform(1, 90) if slow else world.limits.admission(world.now) if world.limits else 0.0
+        if slow or seconds > ENGINE_WAITS:
             node.state, node.swarm, node.certified = ports.PENDING, swarm, world.rng.random() < 0.5
             node.attempt += 1
-            attempt, arrives = node.attempt, world.rng.random() < 0.7
-            world.scheduler.at(
-                world.now + world.rng.uniform(1, 90), lambda: self._arrive(attempt, arrives, swarm, token)
-            )
-            world.pause(node, 20)
+            attempt, arrives = node.attempt, not slow or world.rng.random() < 0.7
+            world.scheduler.at(world.now + seconds, lambda: self._arrive(attempt, arrives, swarm, token))
+            world.pause(node, ENGINE_WAITS)
             raise ports.JoinPending("The engine is still joining")
+        if seconds:
+            world.pause(node, seconds)
         self._enter(swarm, manager="-manager-" in token)
         world.pause(node, 0.01)
 
