@@ -45,6 +45,7 @@ _MOMENTARY = (
     "InvalidGroup.NotFound",
     "NoSuchEntity",
     "NotFoundException",
+    "ResourceContention",
     "ScalingActivityInProgress",
 )
 
