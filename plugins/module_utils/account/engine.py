@@ -23,6 +23,11 @@ OPTIONS_LIMIT = 2048
 FIRST_NETWORKS = 256
 SMALLEST_NETWORK = 29
 BRIDGE = "172.17.0.0/16"
+# The largest packet between instances, in bytes (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-mtu.html).
+VPC_MTU = 9001
+# The packets below an overlay network, whose own are smaller by VXLAN's and ESP's headers (moby,
+# daemon/libnetwork/drivers/overlay/ov_network.go).
+OVERLAY_MTU = "com.docker.network.driver.mtu"
 # Options that are set here, or that a swarm cannot have.
 FIXED = {
     "containerd": "the engine's systemd unit sets it",
@@ -205,6 +210,11 @@ def _option_problems(config: Mapping[str, Any]) -> Iterator[str]:
         for key, value in (values or {}).items():
             if value is None or isinstance(value, (list, Mapping)):
                 yield f"daemon_options.{where}.{key} is {value!r}, but must be a string."
+            elif key == OVERLAY_MTU and not (str(value).isdecimal() and int(value) <= VPC_MTU):
+                yield (
+                    f"daemon_options.{where}.{key} is {value}, but a VPC carries packets of at most {VPC_MTU} bytes: use "
+                    "1500, or up to that."
+                )
     if options.get("bip"):
         yield from _bridge_problems(options["bip"])
     for pool in options.get("default-address-pools") or []:

@@ -65,6 +65,11 @@ def test_options_that_are_set_here_or_break_a_swarm_are_refused(key: str) -> Non
             "daemon_options.default-network-opts.overlay is 'mtu', but must be a mapping of strings.",
         ),
         (
+            options(default_network_opts={"overlay": {"com.docker.network.driver.mtu": 9051}}),
+            "daemon_options.default-network-opts.overlay.com.docker.network.driver.mtu is 9051, but a VPC carries "
+            "packets of at most 9001 bytes: use 1500, or up to that.",
+        ),
+        (
             options(bip="172.26.0.0/16"),
             "daemon_options.bip is '172.26.0.0/16', but must be the address of the bridge with its prefix length, such "
             "as 172.26.0.1/16.",
