@@ -13,13 +13,13 @@ from tests.lab.site import Run, Site
 
 
 @contextmanager
-def fresh(name: str) -> Iterator[Site]:
+def fresh(name: str, kernel: str | None = None) -> Iterator[Site]:
     """A new lab with an empty account, removed when the context ends.
 
     The account is `kind`: what the strict account delays and refuses at random would be measured too.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    lab = lifecycle.up(name, lambda line: print(f"lab: {line}", file=sys.stderr), account="kind")
+    lab = lifecycle.up(name, lambda line: print(f"lab: {line}", file=sys.stderr), account="kind", kernel=kernel)
     try:
         yield Site(lab)
     finally:
