@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -10,37 +11,49 @@ from pathlib import Path
 from bench.comparison import Comparison
 from bench.lab import seconds
 from lab import lifecycle
+from lab.waiting import until
 from tests.lab.site import Site
 
 RUNS = 5
-Way = Callable[[Site, Sequence[str]], None]
 # The agent's, which has boto3.
 NODE_PYTHON = "/usr/local/lib/swarm-agent/venv/bin/python3"
 DISCOVERY = Path(__file__).with_name("discovery.py").read_text()
 
 
 def measure(site: Site) -> Iterator[Comparison]:
-    """From the start of the agents, or of the commands, until the managers reach each other."""
+    """Until the managers reach each other: by their agents on new instances, and then by hand on the same."""
     site.settle()
-    managers = sorted(site.managers())
-    everyone = sorted(site.ids())
-    stop_agents(site, everyone)
-    took: dict[Way, list[float]] = {by_agents: [], by_commands: [], by_discovery: []}
+    stop_agents(site, sorted(site.ids() - set(site.managers())))
+    ours, bare, discovered = [], [], []
     for _ in range(RUNS):
-        for way, found in took.items():
-            leave(site, everyone)
+        managers = sorted(site.managers())
+        stop_agents(site, managers)
+        forget(site)
+        ours.append(by_agents(site, managers))
+        managers = sorted(site.managers())
+        stop_agents(site, managers)
+        for way, found in ((by_commands, bare), (by_discovery, discovered)):
+            leave(site, managers)
             forget(site)
             found.append(seconds(partial(way, site, managers)))
-            stop_agents(site, managers)
-    ours, bare, discovered = took.values()
     yield Comparison("three managers join", ours, "`docker swarm init` and two joins", bare)
     yield Comparison("three managers join", ours, "check, put, sleep, as Terraform modules do", discovered)
 
 
-def by_agents(site: Site, managers: Sequence[str]) -> None:
-    """Start the agents, and wait."""
-    start_agents(site, managers)
-    formed(site, managers)
+def by_agents(site: Site, old: Sequence[str]) -> float:
+    """Replace all managers. The seconds from the start of the last new agent, which its engine precedes.
+
+    Managers that were in service make no swarm by themselves: another one could be running.
+    """
+    known = site.ids()
+    site.aws("ec2").terminate_instances(InstanceIds=list(old))
+    until("the new managers", lambda: len(site.ids() - known) == len(old), seconds=120)
+    new = sorted(site.ids() - known)
+    formed(site, new)
+    took = time.monotonic()
+    # systemd's clock is the lab's.
+    shown = ("systemctl", "show", "--property=ExecMainStartTimestampMonotonic", "--value", "swarm-agent")
+    return took - max(int(site.must(manager, *shown)) for manager in new) / 1e6
 
 
 def by_commands(site: Site, managers: Sequence[str]) -> None:
@@ -65,7 +78,12 @@ def by_discovery(site: Site, managers: Sequence[str]) -> None:
 
 def formed(site: Site, managers: Sequence[str]) -> None:
     """Wait until a manager reaches all of them."""
-    site.wait("the managers", lambda: any(reachable(site, manager) == len(managers) for manager in managers))
+    until(
+        "the managers to reach each other",
+        lambda: any(reachable(site, manager) == len(managers) for manager in managers),
+        seconds=300,
+        every=0.1,
+    )
 
 
 def join(site: Site, manager: str, others: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from bench.comparison import Comparison
+from bench.lab import done
 from tests.lab.load import Load
 from tests.lab.site import RECORD, Site
 
@@ -36,7 +37,7 @@ def measure(site: Site) -> Iterator[Comparison]:
 
 def remove(site: Site, kind: str) -> tuple[dict[str, float], int]:
     """Remove a node as remove_node.yml does: the seconds of each step, and the number of failed requests."""
-    site.settle()
+    spread(site)
     instance = site.pick(kind)
     manager = next(other for other in site.managers() if other != instance)
     # A single watch without a gap, not a watch for each stage as in the playbook.
@@ -54,7 +55,7 @@ def drain_and_terminate(site: Site, kind: str) -> tuple[float, int]:
 
     The instance is terminated then. No agent acts meanwhile. Requests count until the record is correct again.
     """
-    site.settle()
+    spread(site)
     site.settle_record()
     instance = site.pick(kind)
     manager = next(other for other in site.managers() if other != instance)
@@ -69,6 +70,12 @@ def drain_and_terminate(site: Site, kind: str) -> tuple[float, int]:
             took = time.monotonic() - began
         site.settle_record()
     return took, len(load.result.failures)
+
+
+def spread(site: Site) -> None:
+    """Wait until the swarm has converged, and give new nodes tasks, which Swarm itself does not."""
+    site.settle()
+    done(site.playbook("playbooks/rebalance.yml"))
 
 
 def empty(site: Site, manager: str, node: str) -> bool:
