@@ -24,7 +24,7 @@ def measure(site: Site) -> Iterator[Comparison]:
     """Until the managers reach each other: by their agents on new instances, and then by hand on the same."""
     site.settle()
     stop_agents(site, sorted(site.ids() - set(site.managers())))
-    ours, bare, discovered = [], [], []
+    ours, bare, discovered = list[float](), list[float](), list[float]()
     for _ in range(RUNS):
         managers = sorted(site.managers())
         stop_agents(site, managers)
