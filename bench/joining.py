@@ -14,7 +14,7 @@ from lab import lifecycle
 from lab.waiting import until
 from tests.lab.site import Site
 
-RUNS = 5
+RUNS = 3
 # The agent's, which has boto3.
 NODE_PYTHON = "/usr/local/lib/swarm-agent/venv/bin/python3"
 DISCOVERY = Path(__file__).with_name("discovery.py").read_text()

@@ -9,7 +9,7 @@ from bench.comparison import Comparison
 from bench.lab import done, seconds
 from tests.lab.site import CLUSTER, RECORD, Site
 
-RUNS = 3
+RUNS = 2
 BARE = "boto3's describe calls of the same resources"
 
 

@@ -7,18 +7,21 @@ import time
 from collections.abc import Iterator
 
 from bench.comparison import Comparison
-from bench.lab import done
+from bench.lab import done, seconds
+from tests.lab.configured import node_groups
 from tests.lab.load import Load
 from tests.lab.site import RECORD, Site
 
 RUNS = 2
 KINDS = ("worker", "follower", "leader")
+# Workers that are removed at once.
+SEVERAL = 5
 # Of the record, in seconds. A node of a group without a record waits for no resolver.
 TTL = 10.0
 
 
 def measure(site: Site) -> Iterator[Comparison]:
-    """Each kind of node."""
+    """Each kind of node, and several workers at once."""
     for kind in KINDS:
         ours, waits, failed, bare, bare_failed = [], [], 0, [], 0
         for _ in range(RUNS):
@@ -33,6 +36,30 @@ def measure(site: Site) -> Iterator[Comparison]:
         lost = f"{failed} and {bare_failed} failed requests"
         yield Comparison(f"removing a {kind}", ours, "what it waits for: the TTL and the tasks' stops", waits)
         yield Comparison(f"removing a {kind}", ours, "`docker node update --availability drain`, terminate", bare, lost)
+    yield several(site)
+
+
+def several(site: Site) -> Comparison:
+    """Several workers at once, and two of them one after the other."""
+    workers = SEVERAL + 1
+    more = node_groups(worker={"desired": workers, "max": 2 * workers})
+    done(site.playbook("site.yml", "--tags", "node_groups", *more))
+    done(site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", f"desired={workers}", *more))
+
+    def removal(count: int, *words: str) -> float:
+        spread(site, workers)
+        ids = sorted(site.ids() - set(site.managers()))[:count]
+        with Load(site.lab, RECORD) as load:
+            took = seconds(lambda: done(site.playbook("remove_node.yml", "-e", f"id={','.join(ids)}", *words)))
+        failed.append(len(load.result.failures))
+        return took
+
+    failed: list[int] = []
+    at_once, in_turn = removal(SEVERAL, "-e", "parallel=0"), removal(2)
+    lost = f"{failed[0]} and {failed[1]} failed requests"
+    return Comparison(
+        "removing five workers, `parallel=0`", [at_once], "removing two, one after the other", [in_turn], lost
+    )
 
 
 def remove(site: Site, kind: str) -> tuple[dict[str, float], int]:
@@ -72,9 +99,9 @@ def drain_and_terminate(site: Site, kind: str) -> tuple[float, int]:
     return took, len(load.result.failures)
 
 
-def spread(site: Site) -> None:
+def spread(site: Site, workers: int = 1) -> None:
     """Wait until the swarm has converged, and give new nodes tasks, which Swarm itself does not."""
-    site.settle()
+    site.settle(workers=workers)
     done(site.playbook("playbooks/rebalance.yml"))
 
 
