@@ -56,6 +56,8 @@ def several(site: Site) -> Comparison:
 
     failed: list[int] = []
     at_once, in_turn = removal(SEVERAL, "-e", "parallel=0"), removal(2)
+    done(site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=1", *more))
+    done(site.playbook("site.yml", "--tags", "node_groups"))
     lost = f"{failed[0]} and {failed[1]} failed requests"
     return Comparison(
         "removing five workers, `parallel=0`", [at_once], "removing two, one after the other", [in_turn], lost
