@@ -14,14 +14,17 @@ from tests.lab.site import RECORD, Site
 
 RUNS = 2
 KINDS = ("worker", "follower", "leader")
-# Workers that are removed at once.
-SEVERAL = 5
+# Workers, and how many of them are removed at once.
+WORKERS, SEVERAL = 6, 5
 # Of the record, in seconds. A node of a group without a record waits for no resolver.
 TTL = 10.0
 
 
 def measure(site: Site) -> Iterator[Comparison]:
     """Each kind of node, and several workers at once."""
+    more = node_groups(worker={"desired": WORKERS, "max": 2 * WORKERS})
+    done(site.playbook("site.yml", "--tags", "node_groups", *more))
+    done(site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", f"desired={WORKERS}", *more))
     for kind in KINDS:
         ours, waits, failed, bare, bare_failed = [], [], 0, [], 0
         for _ in range(RUNS):
@@ -36,32 +39,22 @@ def measure(site: Site) -> Iterator[Comparison]:
         lost = f"{failed} and {bare_failed} failed requests"
         yield Comparison(f"removing a {kind}", ours, "what it waits for: the TTL and the tasks' stops", waits)
         yield Comparison(f"removing a {kind}", ours, "`docker node update --availability drain`, terminate", bare, lost)
-    yield several(site)
-
-
-def several(site: Site) -> Comparison:
-    """Several workers at once, and two of them one after the other."""
-    workers = SEVERAL + 1
-    more = node_groups(worker={"desired": workers, "max": 2 * workers})
-    done(site.playbook("site.yml", "--tags", "node_groups", *more))
-    done(site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", f"desired={workers}", *more))
-
-    def removal(count: int, *words: str) -> float:
-        spread(site, workers)
-        ids = sorted(site.ids() - set(site.managers()))[:count]
-        with Load(site.lab, RECORD) as load:
-            took = seconds(lambda: done(site.playbook("remove_node.yml", "-e", f"id={','.join(ids)}", *words)))
-        failed.append(len(load.result.failures))
-        return took
-
-    failed: list[int] = []
-    at_once, in_turn = removal(SEVERAL, "-e", "parallel=0"), removal(2)
+    at_once, failures = remove_several(site, SEVERAL, "-e", "parallel=0")
+    in_turn, more_failures = remove_several(site, 2)
+    lost = f"{failures} and {more_failures} failed requests"
+    what = f"removing {SEVERAL} workers with `parallel=0`"
+    yield Comparison(what, [at_once], "removing two, one after the other", [in_turn], lost)
     done(site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", "desired=1", *more))
     done(site.playbook("site.yml", "--tags", "node_groups"))
-    lost = f"{failed[0]} and {failed[1]} failed requests"
-    return Comparison(
-        "removing five workers, `parallel=0`", [at_once], "removing two, one after the other", [in_turn], lost
-    )
+
+
+def remove_several(site: Site, count: int, *words: str) -> tuple[float, int]:
+    """Remove workers with the playbook: the seconds, and the number of failed requests."""
+    spread(site)
+    ids = sorted(site.ids() - set(site.managers()))[:count]
+    with Load(site.lab, RECORD) as load:
+        took = seconds(lambda: done(site.playbook("remove_node.yml", "-e", f"id={','.join(ids)}", *words)))
+    return took, len(load.result.failures)
 
 
 def remove(site: Site, kind: str) -> tuple[dict[str, float], int]:
@@ -101,10 +94,20 @@ def drain_and_terminate(site: Site, kind: str) -> tuple[float, int]:
     return took, len(load.result.failures)
 
 
-def spread(site: Site, workers: int = 1) -> None:
-    """Wait until the swarm has converged, and give new nodes tasks, which Swarm itself does not."""
-    site.settle(workers=workers)
-    done(site.playbook("playbooks/rebalance.yml"))
+def spread(site: Site) -> None:
+    """Wait until the swarm has converged, and run the pages' service on the workers, also on new ones."""
+    site.settle(workers=WORKERS)
+    words = (
+        "docker",
+        "service",
+        "update",
+        "--quiet",
+        "--force",
+        "--constraint-add",
+        "node.role==worker",
+        "example_web",
+    )
+    site.must(site.managers()[0], *words)
 
 
 def empty(site: Site, manager: str, node: str) -> bool:

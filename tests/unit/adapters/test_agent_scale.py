@@ -11,7 +11,9 @@ import pytest
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import control_plane, swarm
 from ansible_collections.swarm.aws.plugins.module_utils.aws import aws_session
 from ansible_collections.swarm.aws.plugins.module_utils.aws.aws_session import AwsSession
+from ansible_collections.swarm.aws.runtime.swarm_agent import watch
 
+from bench import agent
 from bench.fleet import BUCKET, CLUSTER, REGION, Fleet, Server
 
 LOADED = "import sys; from ansible_collections.swarm.aws.runtime.swarm_agent import cli; print(*sys.modules)"
@@ -44,6 +46,16 @@ def test_a_pass_makes_the_same_few_calls_for_any_number_of_nodes(
     assert counts[0] == counts[1]
     assert sum(counts[0].values()) <= 25
     assert counts[0]["GET /engine/v1.47/tasks"] == 1
+
+
+@pytest.mark.real("processes: the measurement runs an agent beside an engine and AWS over HTTP")
+@pytest.mark.parametrize("what", ["worker", "manager"])
+def test_an_idle_agent_can_be_measured(what: str) -> None:
+    with agent.serving(3) as url:
+        figures = agent.measured(what, url)
+    # It looks at the bucket and, as the leader, at the nodes.
+    assert figures["calls"] > agent.HOUR / watch.EVERY
+    assert 0 < figures["rss"] <= figures["peak"]
 
 
 def calls(nodes: int, monkeypatch: pytest.MonkeyPatch, folder: Path) -> dict[str, int]:

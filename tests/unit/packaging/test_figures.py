@@ -21,6 +21,7 @@ from ansible_collections.swarm.aws.plugins.module_utils.account.resources import
 from ansible_collections.swarm.aws.plugins.module_utils.account.resources.declared import declared
 from ansible_collections.swarm.aws.plugins.module_utils.adapters import services, unlock_keys
 from ansible_collections.swarm.aws.runtime.swarm_agent import look as agent
+from ansible_collections.swarm.aws.runtime.swarm_agent import loop, watch
 
 from look import link
 from tests.unit.configuration.configuration import ROOT, complete
@@ -88,6 +89,17 @@ def _figures() -> Iterator[tuple[str, str]]:
     )
     yield "limits", f"| {_kib(room)}, with `volumes` {_kib(room - less)}; "
 
+    # A look at the bucket reads two objects, and a pass three; the policy is one more. Managers look for the leader.
+    each, others, leader = 60 / watch.EVERY * 2, 60 / loop.LIST_EVERY, 60 / loop.IDLE * 4
+    reads = {nodes: each * nodes + others * 2 + leader for nodes in (4, 203)}
+    writes, received = 60 / loop.STATUS_EVERY + 60 / loop.LIST_EVERY, 60 / loop.LOOK
+    dollars = {
+        nodes: 60 * 730 * (count * 4e-7 + writes * 5e-6 + received * 4e-7 + 1e-5) for nodes, count in reads.items()
+    }
+    yield "performance", f"reads | {each:g} N + {others:g} (M - 1) + {leader:g} | {reads[4]:g} | {reads[203]:g} |"
+    yield "performance", f"writes | {writes:g} | {writes:g} | {writes:g} |"
+    yield "performance", f"SQS | {received:g} | {received:g} | {received:g} |"
+    yield "performance", f"| US dollars a month | | {dollars[4]:.2f} | {dollars[203]:.2f} |"
     for table in ("members", "groups", "services", "actions"):
         yield "status", " ".join(COLUMNS[table])
 
