@@ -198,7 +198,7 @@ def here(url: str) -> None:
     metadata.Metadata.identity = lambda self: identity  # type: ignore[method-assign]
     metadata.Metadata.read = lambda self, path: None  # type: ignore[method-assign]
     swarm.DockerSwarm.__init__.__defaults__ = (engine,)  # type: ignore[misc]
-    others = node_engine.DockerEngine.__init__.__defaults__[2:]  # type: ignore[misc]
+    others = node_engine.DockerEngine.__init__.__defaults__[2:]  # type: ignore[index]
     node_engine.DockerEngine.__init__.__defaults__ = (engine, folder / "joining", *others)  # type: ignore[misc]
     folder.mkdir(exist_ok=True)
 

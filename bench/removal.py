@@ -26,7 +26,8 @@ def measure(site: Site) -> Iterator[Comparison]:
     done(site.playbook("site.yml", "--tags", "node_groups", *more))
     done(site.playbook("playbooks/scale.yml", "-e", "group=worker", "-e", f"desired={WORKERS}", *more))
     for kind in KINDS:
-        ours, waits, failed, bare, bare_failed = [], [], 0, [], 0
+        ours, waits, bare = list[float](), list[float](), list[float]()
+        failed = bare_failed = 0
         for _ in range(RUNS):
             steps, failures = remove(site, kind)
             ours.append(steps["all"])
