@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from bench.comparison import Comparison
 from bench.lab import done, seconds
+from lab.waiting import until
 from tests.lab.configured import node_groups
 from tests.lab.load import Load
 from tests.lab.site import RECORD, Site
@@ -16,6 +17,8 @@ RUNS = 2
 KINDS = ("worker", "follower", "leader")
 # Workers, and how many of them are removed at once.
 WORKERS, SEVERAL = 6, 5
+# The example's service that runs on the workers here.
+PAGES = "example_web"
 # Of the record, in seconds. A node of a group without a record waits for no resolver.
 TTL = 10.0
 
@@ -37,6 +40,9 @@ def measure(site: Site) -> Iterator[Comparison]:
             took, failures = drain_and_terminate(site, kind)
             bare.append(took)
             bare_failed += failures
+        if kind == "worker":
+            by_hand = [drain_and_terminate(site, kind, replace_first=True)[0] for _ in range(RUNS)]
+            yield Comparison(f"removing a {kind}", ours, "by hand: pause, one more task, drain, terminate", by_hand)
         lost = f"{failed} and {bare_failed} failed requests"
         yield Comparison(f"removing a {kind}", ours, "what it waits for: the TTL and the tasks' stops", waits)
         yield Comparison(f"removing a {kind}", ours, "`docker node update --availability drain`, terminate", bare, lost)
@@ -73,24 +79,43 @@ def remove(site: Site, kind: str) -> tuple[dict[str, float], int]:
     return steps, len(load.result.failures)
 
 
-def drain_and_terminate(site: Site, kind: str) -> tuple[float, int]:
+def drain_and_terminate(site: Site, kind: str, *, replace_first: bool = False) -> tuple[float, int]:
     """The seconds until no task is left on a node that Docker alone drains, and the number of failed requests.
 
-    The instance is terminated then. No agent acts meanwhile. Requests count until the record is correct again.
+    The instance is terminated then. No agent acts meanwhile. Requests count until the record is correct again. With
+    ``replace_first`` an additional task of the pages' service is healthy elsewhere before.
     """
     spread(site)
     site.settle_record()
     instance = site.pick(kind)
     manager = next(other for other in site.managers() if other != instance)
     node = next(node.node_id for node in site.nodes() if node.instance == instance)
+
+    def docker(*words: str) -> str:
+        return site.must(manager, "docker", *words)
+
+    def empty() -> bool:
+        return "Running" not in docker("node", "ps", node, "--format", "{{.CurrentState}}")
+
+    def replaced() -> bool:
+        return docker("service", "ls", "--filter", f"name={PAGES}", "--format", "{{.Replicas}}").split()[0] == more
+
+    declared = int(docker("service", "inspect", PAGES, "--format", "{{.Spec.Mode.Replicated.Replicas}}"))
+    more = f"{declared + 1}/{declared + 1}"
     with Load(site.lab, RECORD) as load:
         with site.agents_stopped():
             began = time.monotonic()
-            site.must(manager, "docker", "node", "update", "--availability", "drain", node)
-            site.wait("the node to be empty", lambda: empty(site, manager, node))
+            if replace_first:
+                docker("node", "update", "--availability", "pause", node)
+                docker("service", "scale", "--detach", f"{PAGES}={declared + 1}")
+                until("the additional task", replaced, seconds=120)
+            docker("node", "update", "--availability", "drain", node)
+            until("the node to be empty", empty, seconds=120)
             site.aws("ec2").terminate_instances(InstanceIds=[instance])
             site.wait("the instance to be gone", lambda: instance not in site.ids())
             took = time.monotonic() - began
+        if replace_first:
+            docker("service", "scale", "--detach", f"{PAGES}={declared}")
         site.settle_record()
     return took, len(load.result.failures)
 
@@ -98,20 +123,5 @@ def drain_and_terminate(site: Site, kind: str) -> tuple[float, int]:
 def spread(site: Site) -> None:
     """Wait until the swarm has converged, and run the pages' service on the workers, also on new ones."""
     site.settle(workers=WORKERS)
-    words = (
-        "docker",
-        "service",
-        "update",
-        "--quiet",
-        "--force",
-        "--constraint-add",
-        "node.role==worker",
-        "example_web",
-    )
-    site.must(site.managers()[0], *words)
-
-
-def empty(site: Site, manager: str, node: str) -> bool:
-    """Whether no task runs on a node."""
-    shown = ["docker", "node", "ps", node, "--format", "{{.CurrentState}}"]
-    return "Running" not in site.must(manager, *shown)
+    on_workers = ("--constraint-add", "node.role==worker")
+    site.must(site.managers()[0], "docker", "service", "update", "--quiet", "--force", *on_workers, PAGES)
