@@ -38,3 +38,12 @@ def done(run: Run) -> Run:
     if run.code:
         raise SystemExit(run.output[-3000:])
     return run
+
+
+def with_task(site: Site, service: str) -> str:
+    """An instance that runs a task of a service."""
+    manager = site.managers()[0]
+    shown = ("docker", "service", "ps", "--filter", "desired-state=running", "--format", "{{.Node}}", service)
+    name = site.must(manager, *shown).split()[0]
+    node = site.must(manager, "docker", "node", "inspect", "--format", "{{.ID}}", name).strip()
+    return next(found.instance for found in site.nodes() if found.node_id == node)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from bench.lab import done, fresh
+from bench.lab import done, fresh, with_task
 from tests.lab.configured import node_groups
 from tests.lab.load import Load, Result
 from tests.lab.site import RECORD, ROOT, Site
@@ -87,11 +87,7 @@ def remove(site: Site, instance: str) -> None:
 
 def only_task(site: Site) -> None:
     """Remove the node of the published service's task."""
-    manager = site.managers()[0]
-    words = ("docker", "service", "ps", "--filter", "desired-state=running", "--format", "{{.Node}}", SERVICES[0])
-    name = site.must(manager, *words).strip()
-    node = site.must(manager, "docker", "node", "inspect", "--format", "{{.ID}}", name).strip()
-    remove(site, next(found.instance for found in site.nodes() if found.node_id == node))
+    remove(site, with_task(site, SERVICES[0]))
 
 
 def deployment(site: Site) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from bench.comparison import Comparison
-from bench.lab import done, seconds
+from bench.lab import done, seconds, with_task
 from lab.waiting import until
 from tests.lab.configured import node_groups
 from tests.lab.load import Load
@@ -67,7 +67,7 @@ def remove_several(site: Site, count: int, *words: str) -> tuple[float, int]:
 def remove(site: Site, kind: str) -> tuple[dict[str, float], int]:
     """Remove a node as remove_node.yml does: the seconds of each step, and the number of failed requests."""
     spread(site)
-    instance = site.pick(kind)
+    instance = with_task(site, PAGES) if kind == "worker" else site.pick(kind)
     manager = next(other for other in site.managers() if other != instance)
     # A single watch without a gap, not a watch for each stage as in the playbook.
     words = ["ansible", manager, "--become", "-m", "swarm.aws.node_drain", "-a", f"instance={instance}"]
@@ -87,7 +87,7 @@ def drain_and_terminate(site: Site, kind: str, *, replace_first: bool = False) -
     """
     spread(site)
     site.settle_record()
-    instance = site.pick(kind)
+    instance = with_task(site, PAGES) if kind == "worker" else site.pick(kind)
     manager = next(other for other in site.managers() if other != instance)
     node = next(node.node_id for node in site.nodes() if node.instance == instance)
 
