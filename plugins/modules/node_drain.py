@@ -43,7 +43,10 @@ options:
     type: bool
     default: false
   together:
-    description: IDs of other instances that are removed before this instance. All removals must be possible together.
+    description:
+      - IDs of other instances, for which the same is requested in the same call. All removals must be possible
+        together, or none is requested.
+      - Only the removal of O(instance) is followed.
     type: list
     elements: str
     default: []
@@ -147,21 +150,28 @@ ARGUMENTS = {
 def drain(cluster, params, *, check: bool, now=aws_time.now, sleep=time.sleep) -> dict:
     """Do the module's work through the control plane and return its result. Raises SwarmError."""
     policy, observed = look(cluster)
-    removal = RemovalRequest(cluster, policy, observed, params["instance"], now=now, sleep=sleep)
-    result = {"changed": False, "node": removal.node.id if removal.node else None, "over": removal.over, "diff": []}
+    ids = [*params["together"], params["instance"]]
+    removals = [RemovalRequest(cluster, policy, observed, instance, now=now, sleep=sleep) for instance in ids]
+    removal, how = removals[-1], {"replace": params["replace"], "force": params["force"]}
+    result = {"node": removal.node.id if removal.node else None, "over": removal.over}
     if params["state"] == "kept":
-        asked = removal.withdraw(check_mode=check)
+        asked = [each.withdraw(check_mode=check) for each in removals]
     else:
-        removal.check(params["together"], replace=params["replace"], force=params["force"])
-        asked = removal.request(replace=params["replace"], force=params["force"], check_mode=check)
-    if asked:
-        header = f"request to remove {params['instance']}"
-        diff = {"before_header": header, "after_header": header, "before": f"{asked[0]}\n", "after": f"{asked[1]}\n"}
-        result.update(changed=True, diff=[diff])
+        for number, each in enumerate(removals):
+            each.check(ids[:number], **how)
+        asked = [each.request(**how, check_mode=check) for each in removals]
+    diff = [
+        {"before_header": header, "after_header": header, "before": f"{before}\n", "after": f"{after}\n"}
+        for header, (before, after) in (
+            (f"request to remove {instance}", change) for instance, change in zip(ids, asked) if change
+        )
+    ]
     until = "requested" if check or removal.over or params["state"] == "kept" else params["until"]
     watch = removal.follow(params["seen"], until, params["timeout"])
     return {
         **result,
+        "changed": bool(diff),
+        "diff": diff,
         "awaited": removal.awaited,
         "services": watch.services,
         "seconds": watch.durations(),

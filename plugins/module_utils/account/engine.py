@@ -212,8 +212,8 @@ def _option_problems(config: Mapping[str, Any]) -> Iterator[str]:
                 yield f"daemon_options.{where}.{key} is {value!r}, but must be a string."
             elif key == OVERLAY_MTU and not (str(value).isdecimal() and int(value) <= VPC_MTU):
                 yield (
-                    f"daemon_options.{where}.{key} is {value}, but a VPC carries packets of at most {VPC_MTU} bytes: use "
-                    "1500, or up to that."
+                    f"daemon_options.{where}.{key} is {value}, but a VPC carries packets of at most {VPC_MTU} bytes: "
+                    "use 1500, or up to that."
                 )
     if options.get("bip"):
         yield from _bridge_problems(options["bip"])

@@ -151,7 +151,19 @@ def test_check_mode_changes_nothing(bench):
 def test_fault_24_removals_of_several_managers_are_checked_together(bench):
     with pytest.raises(SwarmError, match="after 1 other: it would leave 1 of 3 managers reachable"):
         drain(bench, 2, together=[IDS[1]])
-    assert node_labels.REQUESTED not in bench.world.members["n002"].labels
+    assert not any(node_labels.REQUESTED in member.labels for member in bench.world.members.values())
+
+
+def test_removals_are_requested_in_one_call(bench):
+    bench.agent_works = False
+    checked = drain(bench, together=[IDS[1]], until="requested", check=True)
+    assert [diff["after_header"] for diff in checked["diff"]] == [f"request to remove {IDS[n]}" for n in (1, 4)]
+    assert not any(node_labels.REQUESTED in member.labels for member in bench.world.members.values())
+    assert drain(bench, together=[IDS[1]], until="requested")["changed"]
+    assert all(node_labels.REQUESTED in bench.world.members[name].labels for name in ("n001", "n004"))
+    assert not drain(bench, together=[IDS[1]], until="requested")["changed"]
+    assert drain(bench, together=[IDS[1]], state="kept")["changed"]
+    assert not any(node_labels.REQUESTED in member.labels for member in bench.world.members.values())
 
 
 @pytest.mark.fault(25)

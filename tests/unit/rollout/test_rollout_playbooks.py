@@ -40,7 +40,8 @@ class Bench(playbooks.Bench):
 def _short(name: str, told: dict[str, Any]) -> str:
     """A call in a few words."""
     if name == "node_drain":
-        return f"{told['until']} {told['instance']}{'' if told.get('replace', True) else ' without replacement'}"
+        instances = ",".join([*told.get("together", []), told["instance"]])
+        return f"{told['until']} {instances}{'' if told.get('replace', True) else ' without replacement'}"
     keys = ("group", "desired", "surge", "call_off", "renew_warm", "keep", "until", "ignore")
     return " ".join([name, *(f"{key}={told[key]}" for key in keys if _given(told.get(key)))])
 
@@ -80,15 +81,15 @@ def test_an_upgrade_removes_old_instances_after_new_ones_serve(bench: Bench) -> 
     ]
     code, said, asked = bench.short("upgrade.yml", "-e", "batch=2")
     assert code == 0, said[-3000:]
-    watched = ["begun", "ready", "drained", "removed"]
 
     def removal(*instances: str) -> list[str]:
-        checks = [f"requested {instance} without replacement" for instance in instances]
-        several = checks if len(instances) > 1 else []
+        check = f"requested {','.join(instances)} without replacement"
+        several = len(instances) > 1
+        stages = ["removed"] if several else ["begun", "ready", "drained", "removed"]
         return [
-            *several,
-            *checks,
-            *(f"{stage} {instance} without replacement" for instance in instances for stage in watched),
+            *([check] if several else []),
+            check,
+            *(f"{stage} {instance} without replacement" for instance in instances for stage in stages),
         ]
 
     def wait(name: str) -> list[str]:
@@ -194,7 +195,10 @@ def test_new_nodes_are_awaited_and_managers_are_removed_one_by_one(bench: Bench)
         "node_rollout group=worker until=joined",
         "node_rollout group=worker until=serving",
     ]
-    for name, first in (("worker", ["requested i-1", "requested i-2"]), ("manager", ["requested i-1", "begun i-1"])):
+    for name, first in (
+        ("worker", ["requested i-1,i-2", "requested i-1,i-2"]),
+        ("manager", ["requested i-1", "begun i-1"]),
+    ):
         bench.answers["node_rollout"] = [seen(going=["i-1", "i-2"])]
         code, said, asked = bench.short("scale.yml", "-e", f"group={name}", "-e", "desired=1")
         assert code == 0, said[-3000:]
@@ -210,11 +214,12 @@ def test_so_many_removals_are_requested_before_the_first_is_followed(
     instances = [f"i-{number:017x}" for number in range(1, 4)]
     code, said, asked = bench.short("remove_node.yml", "-e", f"id={','.join(instances)}", "-e", f"parallel={parallel}")
     assert code == 0, said[-3000:]
-    expected = [f"requested {instance}" for instance in instances]
+    expected = [f"requested {','.join(instances)}"]
     for size in sizes:
         batch, instances = instances[:size], instances[size:]
-        expected += [f"requested {instance}" for instance in batch if size > 1]
-        expected += [f"{stage} {i}" for i in batch for stage in ("begun", "ready", "drained", "removed")]
+        expected += [f"requested {','.join(batch)}"] if size > 1 else []
+        stages = ["removed"] if size > 1 else ["begun", "ready", "drained", "removed"]
+        expected += [f"{stage} {instance}" for instance in batch for stage in stages]
     assert asked == expected
 
 
