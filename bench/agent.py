@@ -63,8 +63,9 @@ def serving(nodes: int) -> Iterator[str]:
 def measured(what: str, url: str, *more: str) -> dict[str, float]:
     """The figures of a fresh process, in seconds and MB."""
     words = [sys.executable, "-m", "bench.agent", what, url, *more]
-    environment = {**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": url}
-    found = subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, **CREDENTIALS, "AWS_ENDPOINT_URL": url, "TMPDIR": folder}
+        found = subprocess.run(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
     figures: dict[str, float] = json.loads(found.stdout)
     return figures
 
