@@ -181,7 +181,8 @@ def test_a_removal_accepts_a_list_or_a_text(bench: Bench, given: Any) -> None:
     code, said, asked = bench.run("remove_node.yml", "-e", json.dumps({"id": given, "cancel": True}))
 
     assert code == 0, said[-3000:]
-    assert [told["instance"] for _, told in asked] == [INSTANCE, OTHER]
+    ((_, told),) = asked
+    assert [*told["together"], told["instance"]] == [INSTANCE, OTHER]
 
 
 @real
