@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .._core.ipvs import INGRESS
+from ..adapters.services import health_checked
 from .compose import NAMESPACE, SECTIONS, Blob, Bundle, check_size
 from .stack_error import StackError
 
@@ -90,7 +91,7 @@ def _interrupted(document: Mapping[str, Any]) -> list[str]:
         order = (deploy.get("update_config") or {}).get("order")
         missing = ["deploy.update_config.order: start-first"] if order != "start-first" else []
         check = service.get("healthcheck") or {}
-        if check.get("disable") or (check.get("test") or ["NONE"])[0] == "NONE":
+        if check.get("disable") or not health_checked({"Test": check.get("test")}):
             missing.append("a healthcheck (here or in its image)")
         if missing:
             found.append(

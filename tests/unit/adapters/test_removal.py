@@ -261,9 +261,10 @@ def test_an_unavailable_queue_only_delays_a_removal(bench, monkeypatch):
 
     monkeypatch.setattr(bench, "queue", away)
     result = drain(bench)
-    assert result["notes"][0] == (
-        "The leader's agent notices the request by itself within seconds, because: SQS is away."
-    )
+    assert result["notes"] == [
+        "The leader's agent notices the request by itself within seconds, because: SQS is away.",
+        "Replaced by tasks that may not have been ready, since no healthcheck is declared: web.",
+    ]
 
 
 def tidy(control_plane, check=False, nodes=()):

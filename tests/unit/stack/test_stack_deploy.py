@@ -32,7 +32,8 @@ def test_services_that_a_kernel_does_not_serve_are_named(engine: MemoryEngine) -
     engine.engine_labels = {"swarm.aws.lacks": "ip_vs"}
     document = copy.deepcopy(memory_engine.COMPOSE)
     document["services"]["web"]["ports"] = [{"target": 80, "published": 80, "mode": "ingress"}]
-    *_others, warning = deployment(engine, bundle(document)).run(check=False).warnings
+    interrupted, warning = deployment(engine, bundle(document)).run(check=False).warnings
+    assert interrupted.startswith("Requests to web can fail")
     assert "so shop_web cannot be reached from there by virtual address or routing mesh" in warning
 
 
